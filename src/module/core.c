@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "core.h"
+#include "route.h"
+
+#include <linux/math64.h>
+#include <linux/random.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+static struct kmem_cache *remap_cache;
+
+/* All tables of all devices; walked by constructors and destructors only. */
+static LIST_HEAD(users);
+static DEFINE_MUTEX(users_lock);
+
+/*
+ *----------------------------------------------------------------
+ * Remap objects
+ *----------------------------------------------------------------
+ */
+
+struct dmr_remap *dmr_remap_alloc(void)
+{
+	struct dmr_remap *remap = kmem_cache_zalloc(remap_cache, GFP_KERNEL);
+
+	/* In no spare: whoever undoes a batch goes by it. */
+	if (remap)
+		RB_CLEAR_NODE(&remap->ext.node);
+	return remap;
+}
+
+void dmr_remap_free(struct dmr_remap *remap)
+{
+	kmem_cache_free(remap_cache, remap);
+}
+
+/*
+ *----------------------------------------------------------------
+ * I/O in flight
+ *
+ * Two generations. Bios count in the one that core->gen names; a drain turns gen
+ * over, kills the other reference, and waits until it is zero. Killing it waits
+ * for a grace period of RCU before the count can reach zero, so a bio that read
+ * the old gen and had not counted yet is not missed.
+ *----------------------------------------------------------------
+ */
+
+static void dmr_generation_release(struct percpu_ref *ref)
+{
+	wake_up(&container_of(ref, struct dmr_generation, ref)->core->wait);
+}
+
+static int dmr_generations_init(struct dmr_core *core)
+{
+	int r;
+
+	for (int i = 0; i < 2; i++) {
+		core->inflight[i].core = core;
+		r = percpu_ref_init(&core->inflight[i].ref, dmr_generation_release,
+				    PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
+		if (r) {
+			if (i)
+				percpu_ref_exit(&core->inflight[0].ref);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* Wait for the generation that was killed last, and make it usable again. */
+static int dmr_core_settle(struct dmr_core *core, bool may_stop)
+{
+	struct percpu_ref *ref = core->draining;
+
+	if (!ref)
+		return 0;
+
+	if (!may_stop)
+		wait_event(core->wait, percpu_ref_is_zero(ref));
+	else if (wait_event_killable(core->wait, percpu_ref_is_zero(ref) ||
+				     READ_ONCE(core->stop)) ||
+		 !percpu_ref_is_zero(ref))
+		return -EINTR;
+
+	percpu_ref_reinit(ref);
+	core->draining = NULL;
+	return 0;
+}
+
+int dmr_core_quiesce(struct dmr_core *core, bool may_stop)
+{
+	unsigned int old = core->gen;
+	int r;
+
+	/* A drain that was given up has left one generation only. */
+	r = dmr_core_settle(core, may_stop);
+	if (r)
+		return r;
+
+	dmr_count(core, DMR_STAT_QUIESCES, 1);
+	WRITE_ONCE(core->gen, !old);
+	core->draining = &core->inflight[old].ref;
+	percpu_ref_kill(core->draining);
+	return dmr_core_settle(core, may_stop);
+}
+
+void dmr_core_stop(struct dmr_core *core)
+{
+	WRITE_ONCE(core->stop, true);
+	wake_up(&core->wait);
+}
+
+void dmr_core_start(struct dmr_core *core)
+{
+	WRITE_ONCE(core->stop, false);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Making and unmaking
+ *----------------------------------------------------------------
+ */
+
+static void dmr_core_free_remaps(struct dmr_core *core)
+{
+	struct dmr_remap *remap;
+
+	for (u64 from = 0;; cond_resched()) {
+		rcu_read_lock();
+		remap = dmr_table_next(&core->table, from);
+		rcu_read_unlock();
+		if (!remap)
+			break;
+		from = dmr_remap_end(remap);
+		dmr_table_remove(&core->table, remap);
+		dmr_remap_free(remap);
+	}
+}
+
+static void dmr_core_destroy(struct dmr_core *core)
+{
+	/* No bio is left, so neither drains for long; both may still be running. */
+	dmr_route_exit(core);
+	dmr_core_settle(core, false);
+	synchronize_rcu();
+
+	dmr_core_free_remaps(core);
+	dm_kcopyd_client_destroy(core->kcopyd);
+	percpu_ref_exit(&core->inflight[0].ref);
+	percpu_ref_exit(&core->inflight[1].ref);
+	dmr_table_exit(&core->table);
+	kfree(core);
+}
+
+static struct dmr_core *dmr_core_create(const struct dmr_user *u)
+{
+	struct dmr_core *core = kzalloc(sizeof(*core), GFP_KERNEL);
+
+	if (!core)
+		return NULL;
+
+	core->md = u->md;
+	core->spare_bdev = u->spare;
+	mutex_init(&core->change);
+	init_waitqueue_head(&core->wait);
+	spin_lock_init(&core->refusal_lock);
+	dmr_spare_init(&core->spare, dmr_user_spare_first(u), dmr_user_spare_size(u));
+	core->state = dmr_core_state(core);
+	/* Not before a table was resumed. */
+	core->stop = true;
+
+	if (dmr_table_init(&core->table, u->len, get_random_u64()))
+		goto bad_table;
+	if (dmr_generations_init(core))
+		goto bad_generations;
+	core->kcopyd = dm_kcopyd_client_create(NULL);
+	if (IS_ERR(core->kcopyd))
+		goto bad_kcopyd;
+	if (dmr_route_init(core))
+		goto bad_route;
+	return core;
+
+bad_route:
+	dm_kcopyd_client_destroy(core->kcopyd);
+bad_kcopyd:
+	percpu_ref_exit(&core->inflight[0].ref);
+	percpu_ref_exit(&core->inflight[1].ref);
+bad_generations:
+	dmr_table_exit(&core->table);
+bad_table:
+	kfree(core);
+	return NULL;
+}
+
+/*
+ *----------------------------------------------------------------
+ * The registry
+ *----------------------------------------------------------------
+ */
+
+/*
+ * May two tables be there at once? Those of one device, one after the other, may
+ * share their devices, each in the part it has had.
+ */
+static bool dmr_users_collide(const struct dmr_user *a, const struct dmr_user *b)
+{
+	dev_t am = a->main->bd_dev, as = a->spare->bd_dev;
+	dev_t bm = b->main->bd_dev, bs = b->spare->bd_dev;
+
+	if (am == bs || as == bm)
+		return true;
+	return (am == bm || as == bs) &&
+	       (a->md != b->md || a->table == b->table);
+}
+
+/* Do the remaps fit a table? Lock-free, so the answer of a constructor is advice. */
+static char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
+{
+	unsigned int block = dmr_user_block(u);
+	char *misfit = NULL;
+	u64 from = 0;
+
+	if (bdev_nr_sectors(u->spare) < dmr_spare_size(&core->spare))
+		return "Spare device has become smaller";
+	if (u->len >= core->len && block <= core->block)
+		return NULL;
+
+	while (!misfit) {
+		const struct dmr_remap *remap;
+
+		rcu_read_lock();
+		remap = dmr_table_next(&core->table, from);
+		if (remap) {
+			from = dmr_remap_end(remap);
+			if (from > u->len)
+				misfit = "Target length cuts off a remap";
+			else if ((remap->start | remap->ext.start |
+				  remap->ext.len) & (block - 1))
+				misfit = "Main device's logical block misaligns a remap";
+		}
+		rcu_read_unlock();
+		if (!remap)
+			break;
+		cond_resched();
+	}
+	return misfit;
+}
+
+int dmr_core_get(struct dmr_user *u, char **error)
+{
+	struct dmr_core *core = NULL;
+	struct dmr_user *other;
+	int r = -EBUSY;
+
+	mutex_lock(&users_lock);
+	list_for_each_entry(other, &users, node) {
+		if (dmr_users_collide(u, other)) {
+			*error = "Main or spare device is in use by another dm-remap-v4 target";
+			goto out;
+		}
+		if (u->md == other->md && u->spare == other->spare)
+			core = other->core;
+	}
+
+	if (!core) {
+		r = -ENOMEM;
+		core = dmr_core_create(u);
+		if (!core) {
+			*error = "Cannot allocate the core";
+			goto out;
+		}
+	} else {
+		r = -EINVAL;
+		*error = dmr_core_misfit(core, u);
+		if (*error)
+			goto out;
+	}
+
+	u->core = core;
+	core->users++;
+	list_add(&u->node, &users);
+	r = 0;
+out:
+	mutex_unlock(&users_lock);
+	return r;
+}
+
+void dmr_core_put(struct dmr_user *u)
+{
+	struct dmr_core *core = u->core;
+
+	mutex_lock(&users_lock);
+	list_del(&u->node);
+	if (core->in_force == u)
+		core->in_force = NULL;
+	if (!--core->users)
+		dmr_core_destroy(core);
+	mutex_unlock(&users_lock);
+}
+
+static u64 dmr_core_low_default(const struct dmr_core *core)
+{
+	return div_u64(dmr_spare_room(&core->spare), 10);
+}
+
+u64 dmr_user_spare_low(const struct dmr_user *u)
+{
+	const struct dmr_core *core = u->core;
+	u64 low = READ_ONCE(core->spare_low);
+
+	if (READ_ONCE(core->in_force) != u)
+		return u->spare_low;
+	if (u->spare_low == DMR_LOW_DEFAULT && low == dmr_core_low_default(core))
+		return DMR_LOW_DEFAULT;
+	return low;
+}
+
+int dmr_core_apply(struct dmr_user *u)
+{
+	struct dmr_core *core = u->core;
+	unsigned int noio;
+	char *misfit;
+	int r;
+
+	/* What `set` has changed since then holds. */
+	if (core->in_force == u)
+		return 0;
+
+	misfit = dmr_core_misfit(core, u);
+	if (misfit) {
+		DMERR("%s: %s", dm_device_name(core->md), misfit);
+		return -EINVAL;
+	}
+
+	mutex_lock(&core->change);
+	/* The device is suspended: reclaim must not wait for it. */
+	noio = memalloc_noio_save();
+	r = dmr_table_extend(&core->table, u->len);
+	memalloc_noio_restore(noio);
+	if (!r) {
+		core->main = u->main;
+		core->spare_bdev = u->spare;
+		core->len = u->len;
+		core->block = dmr_user_block(u);
+		core->readonly = u->readonly;
+		core->spare_low = u->spare_low == DMR_LOW_DEFAULT ?
+				  dmr_core_low_default(core) : u->spare_low;
+		core->in_force = u;
+		dmr_core_notice(core);
+	}
+	mutex_unlock(&core->change);
+	return r;
+}
+
+/*
+ *----------------------------------------------------------------
+ * What is said
+ *----------------------------------------------------------------
+ */
+
+void dmr_core_resize(struct dmr_core *core)
+{
+	const char *name = dm_device_name(core->md);
+	unsigned long to = dmr_table_wants(&core->table);
+	unsigned long from;
+
+	rcu_read_lock();
+	from = dmr_table_buckets(&core->table);
+	rcu_read_unlock();
+	if (from == to)
+		return;
+
+	/* While memory is short every add comes here: say it once. */
+	if (!core->resize_failed)
+		DMINFO("%s: Adaptive hash table resize: %lu -> %lu buckets (count=%llu)",
+		       name, from, to, core->table.count);
+	if (dmr_table_resize(&core->table, to)) {
+		dmr_count(core, DMR_STAT_RESIZES_SKIPPED, 1);
+		if (!core->resize_failed)
+			DMWARN("%s: no memory for %lu buckets, staying at %lu for the time being",
+			       name, to, from);
+		core->resize_failed = true;
+		return;
+	}
+	core->resize_failed = false;
+	DMINFO("%s: Hash table resize complete: %lu -> %lu buckets",
+	       name, from, to);
+}
+
+int dmr_refuse(struct dmr_core *core, int err, const char *fmt, ...)
+{
+	char text[DMR_REFUSAL_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+
+	DMERR("%s: %s", dm_device_name(core->md), text);
+	dmr_count(core, DMR_STAT_REFUSALS, 1);
+
+	spin_lock(&core->refusal_lock);
+	strscpy(core->refusals[core->nr_refusals++ % DMR_NR_REFUSALS], text,
+		DMR_REFUSAL_LEN);
+	spin_unlock(&core->refusal_lock);
+	return err;
+}
+
+bool dmr_refusal(struct dmr_core *core, unsigned int i, char *text)
+{
+	unsigned int nr;
+
+	spin_lock(&core->refusal_lock);
+	nr = core->nr_refusals + i;
+	strscpy(text, core->refusals[nr % DMR_NR_REFUSALS], DMR_REFUSAL_LEN);
+	spin_unlock(&core->refusal_lock);
+	return nr >= DMR_NR_REFUSALS;
+}
+
+void dmr_count_error(struct dmr_core *core, const struct bio *bio)
+{
+	if (bio->bi_opf & REQ_PREFLUSH)
+		dmr_count(core, DMR_STAT_FLUSH_ERRORS, 1);
+	else if (op_is_write(bio_op(bio)))
+		dmr_count(core, DMR_STAT_WRITE_ERRORS, 1);
+	else
+		dmr_count(core, DMR_STAT_READ_ERRORS, 1);
+}
+
+void dmr_core_notice(struct dmr_core *core)
+{
+	const char *state = dmr_core_state(core);
+	bool low = core->spare.free < core->spare_low;
+	/* Below it is news, above it just arms the next one. */
+	bool news = state != core->state || (low && !core->low);
+
+	core->state = state;
+	core->low = low;
+	if (news && core->in_force)
+		dm_table_event(core->in_force->table);
+}
+
+const char *dmr_core_state(const struct dmr_core *core)
+{
+	if (core->readonly)
+		return "readonly";
+	if (READ_ONCE(core->spare.free) < core->block)
+		return "full";
+	return "ok";
+}
+
+size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
+{
+	u64 remaps = dmr_core_remaps(core);
+	unsigned long buckets;
+	size_t sz = 0;
+	u64 load;
+
+	rcu_read_lock();
+	buckets = dmr_table_buckets(&core->table);
+	rcu_read_unlock();
+	load = div64_u64(remaps * 100, buckets);
+
+	DMEMIT("%s remaps=%llu sectors=%llu buckets=%lu load=%llu.%02llu",
+	       dmr_core_state(core), remaps, dmr_core_sectors(core), buckets,
+	       load / 100, load % 100);
+	DMEMIT(" resizes=%llu spare_free=%llu/%llu lost=0 pending=0",
+	       READ_ONCE(core->table.resizes), READ_ONCE(core->spare.free),
+	       dmr_spare_room(&core->spare));
+	DMEMIT(" read_errors=%llu write_errors=%llu auto=off metadata=none",
+	       (u64)atomic64_read(&core->stats[DMR_STAT_READ_ERRORS]),
+	       (u64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]));
+	return sz;
+}
+
+/*
+ *----------------------------------------------------------------
+ * The module's part
+ *----------------------------------------------------------------
+ */
+
+int __init dmr_core_init(void)
+{
+	remap_cache = KMEM_CACHE(dmr_remap, 0);
+	return remap_cache ? 0 : -ENOMEM;
+}
+
+void dmr_core_exit(void)
+{
+	kmem_cache_destroy(remap_cache);
+}

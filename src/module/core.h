@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The live core: what outlasts a table.
+ *
+ * The tables of one mapped device that name the same spare share one core, so a
+ * reload keeps every remap. It is made by the first constructor and goes with the
+ * last destructor; what a table says takes effect when that table is resumed.
+ *
+ * It also keeps the two things that every change of mapping rests on: the count
+ * of the I/O in flight, and the change lock, which the verbs hold one at a time.
+ */
+#ifndef DMR_CORE_H
+#define DMR_CORE_H
+
+#include <linux/atomic.h>
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/device-mapper.h>
+#include <linux/dm-kcopyd.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/sched/signal.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "spare.h"
+#include "table.h"
+
+#define DM_MSG_PREFIX "dm-remap-v4"
+
+/**
+ * enum dmr_stat - what `stats` prints, and `clear_stats` sets to 0
+ * @DMR_STAT_REMAPS_ADDED:	remaps put in force
+ * @DMR_STAT_REMAPS_REMOVED:	remaps taken out, or cut
+ * @DMR_STAT_SECTORS_COPIED:	by adds and removes
+ * @DMR_STAT_COPY_ERRORS:	runs that failed, and were tried again by block
+ * @DMR_STAT_DEFERRED:		bios that waited for a window
+ * @DMR_STAT_WRITTEN_TWICE:	bios written to both sides of a move
+ * @DMR_STAT_QUIESCES:		drains of the I/O in flight
+ * @DMR_STAT_RESIZES_SKIPPED:	for want of memory
+ * @DMR_STAT_REFUSALS:		messages refused
+ * @DMR_STAT_READ_ERRORS:	bios that failed, as the caller saw it
+ * @DMR_STAT_WRITE_ERRORS:	likewise, discards and the like among them
+ * @DMR_STAT_FLUSH_ERRORS:	likewise
+ * @DMR_NR_STATS:		their number
+ *
+ * Counted where something other than plain service happens, never on the healthy
+ * path.
+ */
+enum dmr_stat {
+	DMR_STAT_REMAPS_ADDED,
+	DMR_STAT_REMAPS_REMOVED,
+	DMR_STAT_SECTORS_COPIED,
+	DMR_STAT_COPY_ERRORS,
+	DMR_STAT_DEFERRED,
+	DMR_STAT_WRITTEN_TWICE,
+	DMR_STAT_QUIESCES,
+	DMR_STAT_RESIZES_SKIPPED,
+	DMR_STAT_REFUSALS,
+	DMR_STAT_READ_ERRORS,
+	DMR_STAT_WRITE_ERRORS,
+	DMR_STAT_FLUSH_ERRORS,
+	DMR_NR_STATS
+};
+
+/**
+ * struct dmr_generation - a count of bios in flight
+ * @ref:	one for each, counted per CPU
+ * @core:	whom to wake when it has drained
+ */
+struct dmr_generation {
+	struct percpu_ref	ref;
+	struct dmr_core		*core;
+};
+
+static_assert(sizeof(long) == 8, "sectors are read without a lock");
+
+#define DMR_NR_REFUSALS 8
+#define DMR_REFUSAL_LEN 160
+
+/**
+ * struct dmr_move - the move in progress, if any (relocate.h)
+ * @lock:	every field below it but the remaps; taken by map, so never
+ *		held while anything sleeps or completes
+ * @active:	bios may wait here
+ * @removing:	from the spare to main, else the other way
+ * @committed:	the new side counts from here on: its errors are the bio's
+ * @first:	first main sector that moves ...
+ * @last:	... and the first behind it
+ * @lo:		what lies below is on both sides, and is written to both
+ * @hi:		what lies from @lo to here is being copied: writes wait.
+ *		Both only grow during a move; readers take @lo first, so a torn
+ *		look can only make a bio wait that need not
+ * @error:	a write to the new side failed; the move must not be committed
+ * @waiting:	bios that wait for the window, or for a write to both sides
+ * @duals:	writes to both sides in flight, which must not overlap: each
+ *		side could keep another one
+ */
+struct dmr_move {
+	spinlock_t		lock;		/* all below */
+	bool			active;
+	bool			removing;
+	bool			committed;
+	u64			first;
+	u64			last;
+	u64			lo;
+	u64			hi;
+	blk_status_t		error;
+	struct bio_list		waiting;
+	struct list_head	duals;
+};
+
+/**
+ * struct dmr_core - the state that the tables of one device and spare share
+ * @table:	the remaps
+ * @inflight:	bios submitted below and not yet returned, in two generations
+ * @gen:	the generation that bios count in now
+ *
+ * @main:	main device, from the table in force
+ * @spare_bdev:	spare device
+ * @len:	sectors of main that are mapped
+ * @block:	main's logical block, in sectors: the grain of every remap
+ * @readonly:	the table in force is read-only
+ *
+ * @change:	held by whoever changes mappings; above all other locks
+ * @stop:	a suspend is coming: verbs give up at their next window
+ * @wait:	woken when a generation has drained, and by @stop
+ * @draining:	a generation whose drain was given up, and must end first
+ * @spare:	free sectors; @change
+ * @spare_low:	raise an event when fewer sectors are free
+ * @state:	as the last event told it
+ * @low:	likewise: fewer than @spare_low are free
+ * @adding:	remaps in the table that are not in force yet, and their sectors
+ * @resize_failed: the last resize found no memory; logged once
+ *
+ * @move:	the move in progress
+ * @kcopyd:	copies, with memory of its own
+ * @bios:	parts of bios that cannot be sent as they came
+ * @wq:		sends @ready bios again; never waits for a quiesce
+ *
+ * @md:		the mapped device, for its name and to be found by
+ * @in_force:	the table that dmr_core_apply() was called for last
+ * @users:	tables; the module's lock
+ */
+struct dmr_core {
+	struct dmr_table	table;
+	struct dmr_generation	inflight[2];
+	unsigned int		gen;
+
+	struct block_device	*main;
+	struct block_device	*spare_bdev;
+	u64			len;
+	unsigned int		block;
+	bool			readonly;
+
+	struct mutex		change;		/* the map */
+	bool			stop;
+	wait_queue_head_t	wait;
+	struct percpu_ref	*draining;
+	struct dmr_spare	spare;
+	u64			spare_low;
+	const char		*state;
+	bool			low;
+	u64			adding;
+	u64			adding_sectors;
+	bool			resize_failed;
+
+	struct dmr_move		move;
+	struct dm_kcopyd_client	*kcopyd;
+	struct bio_set		bios;
+	struct workqueue_struct	*wq;
+	struct work_struct	resend;
+	spinlock_t		ready_lock;	/* ready */
+	struct bio_list		ready;
+
+	atomic64_t		stats[DMR_NR_STATS];
+	spinlock_t		refusal_lock;	/* refusals */
+	unsigned int		nr_refusals;
+	char			refusals[DMR_NR_REFUSALS][DMR_REFUSAL_LEN];
+
+	struct mapped_device	*md;
+	struct dmr_user		*in_force;
+	unsigned int		users;
+};
+
+/**
+ * struct dmr_user - a table that uses a core
+ * @node:	in the registry of the module
+ * @core:	its core
+ * @md:		the mapped device
+ * @table:	the table; only its identity counts
+ * @main:	main device
+ * @spare:	spare device
+ * @len:	sectors mapped
+ * @readonly:	opened read-only
+ * @spare_low:	as the table says, or DMR_LOW_DEFAULT
+ */
+struct dmr_user {
+	struct list_head	node;
+	struct dmr_core		*core;
+	struct mapped_device	*md;
+	struct dm_table		*table;
+	struct block_device	*main;
+	struct block_device	*spare;
+	u64			len;
+	bool			readonly;
+	u64			spare_low;
+};
+
+/* As spare_low: a tenth of the spare. */
+#define DMR_LOW_DEFAULT U64_MAX
+
+/* The grain of remaps on a main device, in sectors. */
+static inline unsigned int dmr_user_block(const struct dmr_user *u)
+{
+	return bdev_logical_block_size(u->main) >> SECTOR_SHIFT;
+}
+
+/* First sector of the spare that may be handed out: a whole block of main. */
+static inline u64 dmr_user_spare_first(const struct dmr_user *u)
+{
+	return round_up(DMR_SPARE_FIRST, dmr_user_block(u));
+}
+
+/* Room on the spare: whole blocks of main, or what is left could not be used. */
+static inline u64 dmr_user_spare_size(const struct dmr_user *u)
+{
+	return round_down(bdev_nr_sectors(u->spare), dmr_user_block(u));
+}
+
+/* The spare_low of a table, as `set` left it if it is in force. Context: any. */
+u64 dmr_user_spare_low(const struct dmr_user *u);
+
+/**
+ * dmr_core_get - find or make the core of a table
+ * @u:		all but @u->core is set
+ * @error:	what is wrong, for ti->error
+ *
+ * Refuses what the registry shows to be in use: device-mapper's own claim does not
+ * keep its targets apart. Refuses a table that the remaps of a live core do not fit.
+ *
+ * Context: a constructor.
+ * Return: 0, -EBUSY, -EINVAL, -ENOMEM.
+ */
+int dmr_core_get(struct dmr_user *u, char **error);
+
+/*
+ * Leave the core; the last user takes it along.
+ *
+ * Context: a destructor.
+ */
+void dmr_core_put(struct dmr_user *u);
+
+/**
+ * dmr_core_apply - put what a table says in force
+ *
+ * Context: preresume: no bio of the device is in flight and no verb is running.
+ * Return: 0; -EINVAL when the remaps do not fit; -ENOMEM.
+ */
+int dmr_core_apply(struct dmr_user *u);
+
+/* Suspend is coming: let verbs end at their next window. Context: presuspend. */
+void dmr_core_stop(struct dmr_core *core);
+
+/* ... and may run again. Context: resume, presuspend_undo. */
+void dmr_core_start(struct dmr_core *core);
+
+/* Is a verb to end at its next window? Context: any task. */
+static inline bool dmr_core_stopping(const struct dmr_core *core)
+{
+	return READ_ONCE(core->stop) || fatal_signal_pending(current);
+}
+
+/**
+ * dmr_core_enter - count a bio as in flight
+ *
+ * Count first and look up second, in one RCU section: then whoever changes the
+ * table and waits for the generation to drain has waited for every bio that was
+ * mapped without the change.
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: what dmr_core_leave() wants when the bio has returned from below.
+ */
+static inline struct percpu_ref *dmr_core_enter(struct dmr_core *core)
+{
+	struct percpu_ref *ref = &core->inflight[READ_ONCE(core->gen)].ref;
+
+	percpu_ref_get(ref);
+	return ref;
+}
+
+static inline void dmr_core_leave(struct percpu_ref *ref)
+{
+	percpu_ref_put(ref);
+}
+
+/**
+ * dmr_core_quiesce - wait for all I/O that was mapped before now
+ * @core:	the core
+ * @may_stop:	give up for a fatal signal or a suspend
+ *
+ * An RCU grace period passes too: no reader of the table is left that saw what was
+ * unpublished before.
+ *
+ * Context: @change held; sleeps for as long as the disks take.
+ * Return: 0, or -EINTR, only with @may_stop.
+ */
+int dmr_core_quiesce(struct dmr_core *core, bool may_stop);
+
+/* Resize the table if it is time, and log it. Context: @change held; sleeps. */
+void dmr_core_resize(struct dmr_core *core);
+
+/**
+ * dmr_refuse - say why a message is refused
+ *
+ * One sentence that names the value and the limit, to the kernel log and to the
+ * last refusals that `health` prints.
+ *
+ * Return: @err.
+ */
+__printf(3, 4)
+int dmr_refuse(struct dmr_core *core, int err, const char *fmt, ...);
+
+/**
+ * dmr_refusal - one of the last refusals
+ * @i:		0 is the oldest, DMR_NR_REFUSALS - 1 the newest
+ * @text:	DMR_REFUSAL_LEN bytes for it
+ *
+ * Return: false if there were not so many.
+ */
+bool dmr_refusal(struct dmr_core *core, unsigned int i, char *text);
+
+/* Raise an event if the state has changed. Context: @change held; sleeps. */
+void dmr_core_notice(struct dmr_core *core);
+
+static inline void dmr_count(struct dmr_core *core, enum dmr_stat stat, s64 n)
+{
+	atomic64_add(n, &core->stats[stat]);
+}
+
+/* Count a bio that failed. Context: any. */
+void dmr_count_error(struct dmr_core *core, const struct bio *bio);
+
+/* Remaps in force, and the sectors in them. Context: any; racy reads. */
+static inline u64 dmr_core_remaps(const struct dmr_core *core)
+{
+	return READ_ONCE(core->table.count) - READ_ONCE(core->adding);
+}
+
+static inline u64 dmr_core_sectors(const struct dmr_core *core)
+{
+	return READ_ONCE(core->table.sectors) - READ_ONCE(core->adding_sectors);
+}
+
+/* The state as `dmsetup status` names it. Context: any. */
+const char *dmr_core_state(const struct dmr_core *core);
+
+/**
+ * dmr_core_status - the line of `dmsetup status`
+ * @result:	where to
+ * @maxlen:	bytes there
+ *
+ * Context: any but interrupts; takes no lock that a verb holds.
+ * Return: bytes written.
+ */
+size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen);
+
+/* Remap objects. Context: may sleep; alloc is GFP_KERNEL. */
+struct dmr_remap *dmr_remap_alloc(void);
+void dmr_remap_free(struct dmr_remap *remap);
+
+int __init dmr_core_init(void);
+void dmr_core_exit(void);
+
+#endif /* DMR_CORE_H */

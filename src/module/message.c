@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "message.h"
+#include "relocate.h"
+
+#include <linux/ctype.h>
+#include <linux/device-mapper.h>
+#include <linux/kstrtox.h>
+
+/* Rows of a reply, at most; the person asks again from where it ended. */
+#define DMR_MAX_ROWS	1000
+
+/*
+ * Userspace runs a message again, with more room, when its reply did not fit. What
+ * changes something must not be run twice: it makes sure of this much beforehand.
+ */
+#define DMR_REPLY_ROOM	128
+
+/* Words of a person that are shown back to him. */
+#define DMR_WORD	"%.40s"
+
+/**
+ * struct dmr_call - a message
+ * @argc:	number of arguments, without the verb
+ * @argv:	the arguments; gone with the first word of reply
+ * @result:	where the reply goes
+ * @maxlen:	bytes there
+ */
+struct dmr_call {
+	unsigned int	argc;
+	char		**argv;
+	char		*result;
+	unsigned int	maxlen;
+};
+
+#define DMR_CHANGES	0x01	/* takes its turn; not on a suspended device */
+#define DMR_REMAPS	0x02	/* not on a read-only table either */
+
+/**
+ * struct dmr_verb - a verb
+ * @name:	its name
+ * @min:	arguments at least
+ * @max:	and at most
+ * @flags:	DMR_CHANGES, DMR_REMAPS
+ * @run:	does it; returns 1, or an error that dmr_refuse() was told
+ * @args:	its arguments, for help
+ */
+struct dmr_verb {
+	const char	*name;
+	unsigned int	min;
+	unsigned int	max;
+	unsigned int	flags;
+	int		(*run)(struct dmr_core *core, struct dmr_call *call);
+	const char	*args;
+};
+
+/* A reply in one go; one that did not fit shows as such to device-mapper. */
+__printf(2, 3)
+static int dmr_reply(struct dmr_call *call, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(call->result, call->maxlen, fmt, args);
+	va_end(args);
+	return 1;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Arguments
+ *----------------------------------------------------------------
+ */
+
+/* Strict: kstrtoull() alone takes a sign and a newline. */
+static int dmr_parse(struct dmr_core *core, const char *what, const char *word,
+		     u64 *value)
+{
+	const char *c = word;
+
+	while (isdigit(*c))
+		c++;
+	if (c == word || *c)
+		return dmr_refuse(core, -EINVAL, "%s is not a decimal number: '" DMR_WORD "'",
+				  what, word);
+	if (kstrtoull(word, 10, value))
+		return dmr_refuse(core, -ERANGE, "%s is above %llu: '" DMR_WORD "'",
+				  what, U64_MAX, word);
+	return 0;
+}
+
+static int dmr_check_range(struct dmr_core *core, const char *what, u64 start,
+			   u64 len, u64 limit)
+{
+	if (!len)
+		return dmr_refuse(core, -EINVAL, "length 0 at %s sector %llu",
+				  what, start);
+	if (start > limit || len > limit - start)
+		return dmr_refuse(core, -ERANGE,
+				  "%s sector %llu and length %llu reach beyond the device's %llu sectors",
+				  what, start, len, limit);
+	return 0;
+}
+
+static int dmr_check_aligned(struct dmr_core *core, const char *what, u64 value)
+{
+	if (value & (core->block - 1))
+		return dmr_refuse(core, -EINVAL,
+				  "%s %llu is not a multiple of the main device's logical block of %u sectors",
+				  what, value, core->block);
+	return 0;
+}
+
+/* A run of main sectors that is to be changed. */
+static int dmr_check_main(struct dmr_core *core, u64 start, u64 len)
+{
+	int r;
+
+	r = dmr_check_range(core, "main", start, len, core->len);
+	if (!r)
+		r = dmr_check_aligned(core, "main sector", start);
+	if (!r)
+		r = dmr_check_aligned(core, "length", len);
+	return r;
+}
+
+/* The last argument may be nocopy; then it is taken off. */
+static bool dmr_take_nocopy(struct dmr_call *call)
+{
+	if (!call->argc || strcmp(call->argv[call->argc - 1], "nocopy"))
+		return false;
+	call->argc--;
+	return true;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Changing remaps
+ *----------------------------------------------------------------
+ */
+
+/* <main_sector> <spare_sector|auto> <length> */
+static int dmr_parse_remap(struct dmr_core *core, char **argv,
+			   struct dmr_batch *batch)
+{
+	u64 start, spare = DMR_AUTO, len;
+	struct dmr_remap *remap;
+	int r;
+
+	r = dmr_parse(core, "main sector", argv[0], &start);
+	if (!r && strcmp(argv[1], "auto"))
+		r = dmr_parse(core, "spare sector", argv[1], &spare);
+	if (!r)
+		r = dmr_parse(core, "length", argv[2], &len);
+	if (!r)
+		r = dmr_check_main(core, start, len);
+	if (!r && strcmp(argv[1], "auto")) {
+		r = dmr_check_range(core, "spare", spare, len,
+				    dmr_spare_size(&core->spare));
+		if (!r)
+			r = dmr_check_aligned(core, "spare sector", spare);
+	}
+	if (r)
+		return r;
+
+	remap = dmr_remap_alloc();
+	if (!remap || dmr_batch_push(batch, remap)) {
+		if (remap)
+			dmr_remap_free(remap);
+		return dmr_refuse(core, -ENOMEM, "no memory for remap %zu of the message",
+				  batch->nr + 1);
+	}
+	remap->start = start;
+	remap->ext.start = spare;
+	remap->ext.len = len;
+	return 0;
+}
+
+static int dmr_parse_and_add(struct dmr_core *core, unsigned int argc, char **argv,
+			     struct dmr_batch *batch, bool nocopy)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < argc && !r; i += 3) {
+		r = dmr_parse_remap(core, argv + i, batch);
+		cond_resched();
+	}
+	if (!r)
+		r = dmr_add(core, batch, nocopy);
+	if (r)
+		for (size_t i = 0; i < batch->nr; i++)
+			dmr_remap_free(batch->remaps[i]);
+	return r;
+}
+
+static u64 dmr_batch_sectors(const struct dmr_batch *batch)
+{
+	u64 sectors = 0;
+
+	for (size_t i = 0; i < batch->nr; i++)
+		sectors += batch->remaps[i]->ext.len;
+	return sectors;
+}
+
+static int dmr_add_remap(struct dmr_core *core, struct dmr_call *call)
+{
+	bool nocopy = dmr_take_nocopy(call);
+	struct dmr_batch batch = {};
+	int r;
+
+	if (call->argc != 3)
+		return dmr_refuse(core, -EINVAL, "add_remap does not know the word '" DMR_WORD "'",
+				  call->argv[call->argc - 1]);
+
+	r = dmr_parse_and_add(core, 3, call->argv, &batch, nocopy);
+	if (!r)
+		r = dmr_reply(call, "%llu %llu %llu remaps=%zu",
+			      (u64)batch.remaps[0]->start,
+			      batch.remaps[0]->ext.start,
+			      dmr_batch_sectors(&batch), batch.nr);
+	dmr_batch_exit(&batch);
+	return r;
+}
+
+static int dmr_add_remaps(struct dmr_core *core, struct dmr_call *call)
+{
+	bool nocopy = !strcmp(call->argv[0], "nocopy");
+	struct dmr_batch batch = {};
+	int r;
+
+	call->argc -= nocopy;
+	call->argv += nocopy;
+	if (!call->argc || call->argc % 3)
+		return dmr_refuse(core, -EINVAL,
+				  "add_remaps wants triples of main sector, spare sector and length, not %u arguments",
+				  call->argc);
+
+	r = dmr_parse_and_add(core, call->argc, call->argv, &batch, nocopy);
+	if (!r)
+		r = dmr_reply(call, "remaps=%zu sectors=%llu", batch.nr,
+			      dmr_batch_sectors(&batch));
+	dmr_batch_exit(&batch);
+	return r;
+}
+
+/* Without a length a remap is named by its first sector, and none but that. */
+static int dmr_find_whole(struct dmr_core *core, u64 start, u64 *len)
+{
+	struct dmr_run run;
+	u64 first;
+
+	rcu_read_lock();
+	dmr_table_lookup(&core->table, start, start + 1, &run);
+	if (run.remap) {
+		first = run.remap->start;
+		*len = run.remap->ext.len;
+	}
+	rcu_read_unlock();
+
+	if (!run.remap)
+		return dmr_refuse(core, -ENOENT, "main sector %llu is not remapped",
+				  start);
+	if (first != start)
+		return dmr_refuse(core, -ENOENT,
+				  "no remap starts at main sector %llu, it is inside the one at %llu: give a length to remove a part",
+				  start, first);
+	return 0;
+}
+
+static int dmr_remove_remap(struct dmr_core *core, struct dmr_call *call)
+{
+	bool nocopy = dmr_take_nocopy(call);
+	struct dmr_removed removed = {};
+	u64 start, len;
+	int r;
+
+	if (!call->argc || call->argc > 2)
+		return dmr_refuse(core, -EINVAL,
+				  "remove_remap wants a main sector and perhaps a length");
+
+	r = dmr_parse(core, "main sector", call->argv[0], &start);
+	if (r)
+		return r;
+	if (call->argc == 2) {
+		r = dmr_parse(core, "length", call->argv[1], &len);
+		if (!r)
+			r = dmr_check_main(core, start, len);
+	} else {
+		r = dmr_check_range(core, "main", start, 1, core->len);
+		if (!r)
+			r = dmr_find_whole(core, start, &len);
+	}
+	if (!r)
+		r = dmr_remove(core, start, start + len, nocopy, &removed);
+	if (r)
+		return r;
+	if (!removed.remaps)
+		return dmr_refuse(core, -ENOENT, "main sectors %llu to %llu are not remapped",
+				  start, start + len - 1);
+	return dmr_reply(call, "remaps=%llu sectors=%llu", removed.remaps,
+			 removed.sectors);
+}
+
+/* A window at a time, each for good: a large map need not be copied twice over. */
+static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
+{
+	bool nocopy = dmr_take_nocopy(call);
+	struct dmr_removed removed = {};
+	u64 last = 0;
+	int r;
+
+	if (call->argc)
+		return dmr_refuse(core, -EINVAL, "clear_all does not know the word '" DMR_WORD "'",
+				  call->argv[0]);
+
+	while (core->table.count) {
+		u64 first = dmr_next_window(core, last, &last);
+
+		r = -EINTR;
+		if (!dmr_core_stopping(core))
+			r = dmr_remove(core, first, last, nocopy, &removed);
+		if (r)
+			return dmr_refuse(core, r,
+					  "clear_all ended at main sector %llu: %llu remaps removed, %llu left",
+					  first, removed.remaps,
+					  core->table.count);
+	}
+	return dmr_reply(call, "remaps=%llu sectors=%llu", removed.remaps,
+			 removed.sectors);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Asking
+ *----------------------------------------------------------------
+ */
+
+/* Where sectors are served from; a remap that is being added does not count yet. */
+static bool dmr_query_run(struct dmr_core *core, u64 start, u64 end, u64 *run_end,
+			  u64 *spare)
+{
+	bool remapped = false;
+	struct dmr_run run;
+
+	rcu_read_lock();
+	dmr_table_lookup(&core->table, start, end, &run);
+	if (run.remap && !(READ_ONCE(run.remap->flags) & DMR_ADDING)) {
+		*spare = run.remap->ext.start + (start - run.remap->start);
+		remapped = true;
+	}
+	rcu_read_unlock();
+	*run_end = run.end;
+	return remapped;
+}
+
+static int dmr_query(struct dmr_core *core, struct dmr_call *call)
+{
+	unsigned int maxlen = call->maxlen;
+	char *result = call->result;
+	u64 start, end, spare, len = 1;
+	size_t sz = 0;
+	int r;
+
+	r = dmr_parse(core, "main sector", call->argv[0], &start);
+	if (!r && call->argc == 2)
+		r = dmr_parse(core, "length", call->argv[1], &len);
+	if (!r)
+		r = dmr_check_range(core, "main", start, len, core->len);
+	if (r)
+		return r;
+
+	end = start + len;
+	for (int row = 0; start < end && row < DMR_MAX_ROWS; row++) {
+		u64 run_end;
+
+		if (dmr_query_run(core, start, end, &run_end, &spare))
+			DMEMIT("%llu %llu spare %llu\n", start, run_end - start, spare);
+		else
+			DMEMIT("%llu %llu main\n", start, run_end - start);
+		start = run_end;
+		cond_resched();
+	}
+	return 1;
+}
+
+/* The next remap in force that ends above *@from, which goes to its end. */
+static bool dmr_list_next(struct dmr_core *core, u64 *from, u64 row[3])
+{
+	struct dmr_remap *remap;
+	bool adding = true;
+
+	while (adding) {
+		rcu_read_lock();
+		remap = dmr_table_next(&core->table, *from);
+		if (remap) {
+			row[0] = remap->start;
+			row[1] = remap->ext.start;
+			row[2] = remap->ext.len;
+			adding = READ_ONCE(remap->flags) & DMR_ADDING;
+		}
+		rcu_read_unlock();
+		if (!remap)
+			return false;
+		*from = row[0] + row[2];
+		cond_resched();
+	}
+	return true;
+}
+
+static int dmr_list(struct dmr_core *core, struct dmr_call *call)
+{
+	unsigned int maxlen = call->maxlen;
+	char *result = call->result;
+	u64 from = 0, rows = DMR_MAX_ROWS;
+	size_t sz = 0;
+	u64 row[3];
+	int r = 0;
+
+	if (call->argc > 0)
+		r = dmr_parse(core, "main sector", call->argv[0], &from);
+	if (!r && call->argc > 1)
+		r = dmr_parse(core, "number of rows", call->argv[1], &rows);
+	if (r)
+		return r;
+	if (!rows || rows > DMR_MAX_ROWS)
+		return dmr_refuse(core, -ERANGE, "number of rows %llu is not from 1 to %u",
+				  rows, DMR_MAX_ROWS);
+
+	*result = '\0';
+	while (rows-- && dmr_list_next(core, &from, row))
+		DMEMIT("%llu %llu %llu\n", row[0], row[1], row[2]);
+	return 1;
+}
+
+static const char *const dmr_stat_names[DMR_NR_STATS] = {
+	[DMR_STAT_REMAPS_ADDED] = "remaps_added",
+	[DMR_STAT_REMAPS_REMOVED] = "remaps_removed",
+	[DMR_STAT_SECTORS_COPIED] = "sectors_copied",
+	[DMR_STAT_COPY_ERRORS] = "copy_errors",
+	[DMR_STAT_DEFERRED] = "deferred",
+	[DMR_STAT_WRITTEN_TWICE] = "written_twice",
+	[DMR_STAT_QUIESCES] = "quiesces",
+	[DMR_STAT_RESIZES_SKIPPED] = "resizes_skipped",
+	[DMR_STAT_REFUSALS] = "refusals",
+	[DMR_STAT_READ_ERRORS] = "read_errors",
+	[DMR_STAT_WRITE_ERRORS] = "write_errors",
+	[DMR_STAT_FLUSH_ERRORS] = "flush_errors",
+};
+
+static int dmr_stats(struct dmr_core *core, struct dmr_call *call)
+{
+	unsigned int maxlen = call->maxlen;
+	char *result = call->result;
+	size_t sz = 0;
+
+	for (int i = 0; i < DMR_NR_STATS; i++)
+		DMEMIT("%s=%lld\n", dmr_stat_names[i],
+		       (s64)atomic64_read(&core->stats[i]));
+	return 1;
+}
+
+static int dmr_clear_stats(struct dmr_core *core, struct dmr_call *call)
+{
+	for (int i = 0; i < DMR_NR_STATS; i++)
+		atomic64_set(&core->stats[i], 0);
+	return dmr_reply(call, "%s", "");
+}
+
+static int dmr_status(struct dmr_core *core, struct dmr_call *call)
+{
+	dmr_core_status(core, call->result, call->maxlen);
+	return 1;
+}
+
+/* The errors seen, and why the last messages were refused, the newest last. */
+static int dmr_health(struct dmr_core *core, struct dmr_call *call)
+{
+	unsigned int maxlen = call->maxlen;
+	char *result = call->result;
+	char text[DMR_REFUSAL_LEN];
+	size_t sz = 0;
+
+	DMEMIT("state=%s read_errors=%lld write_errors=%lld flush_errors=%lld\n",
+	       dmr_core_state(core),
+	       (s64)atomic64_read(&core->stats[DMR_STAT_READ_ERRORS]),
+	       (s64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]),
+	       (s64)atomic64_read(&core->stats[DMR_STAT_FLUSH_ERRORS]));
+	for (int i = 0; i < DMR_NR_REFUSALS; i++)
+		if (dmr_refusal(core, i, text))
+			DMEMIT("refused: %s\n", text);
+	return 1;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Settings
+ *----------------------------------------------------------------
+ */
+
+static int dmr_set(struct dmr_core *core, struct dmr_call *call)
+{
+	u64 room = dmr_spare_room(&core->spare);
+	u64 value;
+	int r;
+
+	if (strcmp(call->argv[0], "spare_low"))
+		return dmr_refuse(core, -EINVAL, "no setting '" DMR_WORD "': see help set",
+				  call->argv[0]);
+	r = dmr_parse(core, "spare_low", call->argv[1], &value);
+	if (r)
+		return r;
+	if (value > room)
+		return dmr_refuse(core, -ERANGE, "spare_low %llu is above the spare's %llu sectors",
+				  value, room);
+	WRITE_ONCE(core->spare_low, value);
+	return dmr_reply(call, "spare_low %llu", value);
+}
+
+static int dmr_help(struct dmr_core *core, struct dmr_call *call);
+
+/*
+ *----------------------------------------------------------------
+ * Verbs
+ *----------------------------------------------------------------
+ */
+
+static const struct dmr_verb dmr_verbs[] = {
+	{ "add_remap", 3, 4, DMR_CHANGES | DMR_REMAPS, dmr_add_remap,
+	  "<main_sector> <spare_sector|auto> <length> [nocopy]" },
+	{ "add_remaps", 3, UINT_MAX, DMR_CHANGES | DMR_REMAPS, dmr_add_remaps,
+	  "[nocopy] <main_sector> <spare_sector|auto> <length> ..." },
+	{ "remove_remap", 1, 3, DMR_CHANGES | DMR_REMAPS, dmr_remove_remap,
+	  "<main_sector> [<length>] [nocopy]" },
+	{ "clear_all", 0, 1, DMR_CHANGES | DMR_REMAPS, dmr_clear_all, "[nocopy]" },
+	{ "query", 1, 2, 0, dmr_query, "<main_sector> [<length>]" },
+	{ "list", 0, 2, 0, dmr_list, "[<from_sector> [<max_rows>]]" },
+	{ "set", 2, 2, DMR_CHANGES, dmr_set, "<name> <value>" },
+	{ "stats", 0, 0, 0, dmr_stats, "" },
+	{ "clear_stats", 0, 0, DMR_CHANGES, dmr_clear_stats, "" },
+	{ "status", 0, 0, 0, dmr_status, "" },
+	{ "health", 0, 0, 0, dmr_health, "" },
+	{ "help", 0, 1, 0, dmr_help, "[set]" },
+};
+
+static int dmr_help(struct dmr_core *core, struct dmr_call *call)
+{
+	unsigned int maxlen = call->maxlen;
+	char *result = call->result;
+	size_t sz = 0;
+
+	if (call->argc && strcmp(call->argv[0], "set"))
+		return dmr_refuse(core, -EINVAL, "no help on '" DMR_WORD "'",
+				  call->argv[0]);
+	if (call->argc) {
+		DMEMIT("spare_low <sectors>: an event when fewer are free; 0 to %llu, now %llu\n",
+		       dmr_spare_room(&core->spare), READ_ONCE(core->spare_low));
+		return 1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(dmr_verbs); i++)
+		DMEMIT("%s %s\n", dmr_verbs[i].name, dmr_verbs[i].args);
+	return 1;
+}
+
+/* One at a time, and not while the device is suspended or about to be. */
+static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
+			  struct dmr_call *call)
+{
+	int r;
+
+	if (call->maxlen < DMR_REPLY_ROOM) {
+		/* Full to the brim: device-mapper comes again with more room. */
+		memset(call->result, ' ', call->maxlen);
+		if (call->maxlen)
+			call->result[call->maxlen - 1] = '\0';
+		return 1;
+	}
+	if (mutex_lock_killable(&core->change))
+		return dmr_refuse(core, -EINTR, "%s was killed while it waited its turn",
+				  verb->name);
+	if (READ_ONCE(core->stop))
+		r = dmr_refuse(core, -EBUSY, "%s: the device is suspended", verb->name);
+	else if (verb->flags & DMR_REMAPS && core->readonly)
+		r = dmr_refuse(core, -EROFS, "%s: the table is read-only", verb->name);
+	else
+		r = verb->run(core, call);
+	dmr_core_notice(core);
+	mutex_unlock(&core->change);
+	return r;
+}
+
+int dmr_message(struct dmr_core *core, unsigned int argc, char **argv,
+		char *result, unsigned int maxlen)
+{
+	struct dmr_call call = {
+		.argc = argc - 1,
+		.argv = argv + 1,
+		.result = result,
+		.maxlen = maxlen,
+	};
+	const struct dmr_verb *verb;
+
+	for (verb = dmr_verbs; verb < dmr_verbs + ARRAY_SIZE(dmr_verbs); verb++) {
+		if (strcasecmp(argv[0], verb->name))
+			continue;
+		if (call.argc < verb->min || call.argc > verb->max)
+			return dmr_refuse(core, -EINVAL, "%s with %u arguments; it is: %s %s",
+					  verb->name, call.argc, verb->name,
+					  verb->args);
+		if (verb->flags & DMR_CHANGES)
+			return dmr_run_change(core, verb, &call);
+		return verb->run(core, &call);
+	}
+	return dmr_refuse(core, -EINVAL, "no verb '" DMR_WORD "': see help", argv[0]);
+}

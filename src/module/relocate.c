@@ -1,0 +1,688 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "relocate.h"
+#include "route.h"
+
+#include <linux/dm-kcopyd.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+
+/*
+ *----------------------------------------------------------------
+ * Batches
+ *----------------------------------------------------------------
+ */
+
+int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap)
+{
+	if (batch->nr == batch->room) {
+		size_t room = max_t(size_t, 16, 2 * batch->room);
+		struct dmr_remap **remaps;
+
+		remaps = kvmalloc_array(room, sizeof(*remaps), GFP_KERNEL);
+		if (!remaps)
+			return -ENOMEM;
+		if (batch->nr)
+			memcpy(remaps, batch->remaps, batch->nr * sizeof(*remaps));
+		kvfree(batch->remaps);
+		batch->remaps = remaps;
+		batch->room = room;
+	}
+	batch->remaps[batch->nr++] = remap;
+	return 0;
+}
+
+void dmr_batch_exit(struct dmr_batch *batch)
+{
+	kvfree(batch->remaps);
+}
+
+static int dmr_remap_cmp(const void *a, const void *b)
+{
+	u64 x = (*(struct dmr_remap **)a)->start;
+	u64 y = (*(struct dmr_remap **)b)->start;
+
+	/* A long message sorts long. */
+	cond_resched();
+	return x < y ? -1 : x > y;
+}
+
+static void dmr_batch_sort(struct dmr_batch *batch)
+{
+	sort(batch->remaps, batch->nr, sizeof(*batch->remaps), dmr_remap_cmp, NULL);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Copying
+ *----------------------------------------------------------------
+ */
+
+/**
+ * struct dmr_run_copy - a run of sectors that is copied in one piece
+ * @w:		its window
+ * @from:	where the data is
+ * @to:		where it goes
+ * @read_error:	@from could not be read
+ * @write_error: @to could not be written
+ */
+struct dmr_run_copy {
+	struct dmr_window	*w;
+	struct dm_io_region	from;
+	struct dm_io_region	to;
+	bool			read_error;
+	bool			write_error;
+};
+
+/**
+ * struct dmr_window - what is copied at a time
+ * @left:	runs not yet copied, and one more until all are started
+ * @done:	when none is left
+ * @nr:		runs
+ * @sectors:	in them
+ * @runs:	the runs
+ */
+struct dmr_window {
+	atomic_t		left;
+	struct completion	done;
+	unsigned int		nr;
+	unsigned int		sectors;
+	struct dmr_run_copy	runs[DMR_WINDOW_RUNS];
+};
+
+static void dmr_run_copied(int read_error, unsigned long write_error, void *context)
+{
+	struct dmr_run_copy *run = context;
+
+	run->read_error = read_error;
+	run->write_error = write_error;
+	if (atomic_dec_and_test(&run->w->left))
+		complete(&run->w->done);
+}
+
+static void dmr_copy_runs(struct dmr_core *core, struct dmr_window *w)
+{
+	init_completion(&w->done);
+	atomic_set(&w->left, w->nr + 1);
+	for (unsigned int i = 0; i < w->nr; i++)
+		dm_kcopyd_copy(core->kcopyd, &w->runs[i].from, 1, &w->runs[i].to,
+			       0, dmr_run_copied, &w->runs[i]);
+	if (!atomic_dec_and_test(&w->left))
+		wait_for_completion_io(&w->done);
+}
+
+static int dmr_copy_refused(struct dmr_core *core, const struct dmr_run_copy *run)
+{
+	const struct dm_io_region *bad = run->read_error ? &run->from : &run->to;
+
+	return dmr_refuse(core, -EIO, "%s sector %llu cannot be %s; nothing was changed",
+			  bad->bdev == core->main ? "main" : "spare",
+			  (u64)bad->sector, run->read_error ? "read" : "written");
+}
+
+/* A run failed: try it block by block, to save what can be and name what cannot. */
+static int dmr_copy_blocks(struct dmr_core *core, struct dmr_window *one,
+			   const struct dmr_run_copy *run)
+{
+	dmr_count(core, DMR_STAT_COPY_ERRORS, 1);
+	one->nr = 1;
+	one->runs[0] = *run;
+	one->runs[0].w = one;
+	for (u64 i = 0; i < run->from.count; i += core->block) {
+		one->runs[0].from.sector = run->from.sector + i;
+		one->runs[0].to.sector = run->to.sector + i;
+		one->runs[0].from.count = core->block;
+		one->runs[0].to.count = core->block;
+		dmr_copy_runs(core, one);
+		if (one->runs[0].read_error || one->runs[0].write_error)
+			return dmr_copy_refused(core, &one->runs[0]);
+	}
+	return 0;
+}
+
+/* @w[1] is room for trying again. */
+static int dmr_copy_window(struct dmr_core *core, struct dmr_window *w)
+{
+	/* Writes wait for this window: reclaim must not wait for the writes. */
+	unsigned int noio = memalloc_noio_save();
+	int r = 0;
+
+	dmr_copy_runs(core, &w[0]);
+	for (unsigned int i = 0; i < w[0].nr && !r; i++)
+		if (w[0].runs[i].read_error || w[0].runs[i].write_error)
+			r = dmr_copy_blocks(core, &w[1], &w[0].runs[i]);
+	if (!r)
+		dmr_count(core, DMR_STAT_SECTORS_COPIED, w[0].sectors);
+	memalloc_noio_restore(noio);
+	return r;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Moves
+ *----------------------------------------------------------------
+ */
+
+/* Nobody looks at the move before a flag of a remap is set. */
+static void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 last)
+{
+	struct dmr_move *m = &core->move;
+
+	spin_lock_irq(&m->lock);
+	m->removing = removing;
+	m->committed = false;
+	m->error = BLK_STS_OK;
+	m->first = first;
+	m->last = last;
+	m->lo = first;
+	m->hi = first;
+	m->active = true;
+	spin_unlock_irq(&m->lock);
+}
+
+/* The flags are gone: what waits will find its way. */
+static void dmr_move_end(struct dmr_core *core)
+{
+	spin_lock_irq(&core->move.lock);
+	core->move.active = false;
+	spin_unlock_irq(&core->move.lock);
+	dmr_resend_waiting(core);
+}
+
+/* Add the part of @remap from @from on that is moved and still fits. */
+static u64 dmr_window_add(struct dmr_core *core, struct dmr_window *w,
+			  const struct dmr_remap *remap, u64 from)
+{
+	const struct dmr_move *m = &core->move;
+	struct dmr_run_copy *run = &w->runs[w->nr++];
+	u64 end = min(dmr_remap_end(remap), m->last);
+	u64 len = min_t(u64, end - from, DMR_WINDOW_SECTORS - w->sectors);
+	struct dm_io_region main = {
+		.bdev = core->main, .sector = from, .count = len,
+	};
+	struct dm_io_region spare = {
+		.bdev = core->spare_bdev, .count = len,
+		.sector = remap->ext.start + (from - remap->start),
+	};
+
+	run->w = w;
+	run->from = m->removing ? spare : main;
+	run->to = m->removing ? main : spare;
+	run->read_error = false;
+	run->write_error = false;
+	w->sectors += len;
+	return from + len;
+}
+
+/*
+ * Fill a window from remap *@i, from sector @from on, leaving *@i at the remap to go
+ * on with. A remap too large for the rest of it ends it. Returns its end.
+ */
+static u64 dmr_window_fill(struct dmr_core *core, struct dmr_window *w,
+			   const struct dmr_batch *batch, size_t *i, u64 from)
+{
+	w->nr = 0;
+	w->sectors = 0;
+	while (*i < batch->nr && w->nr < DMR_WINDOW_RUNS &&
+	       w->sectors < DMR_WINDOW_SECTORS) {
+		const struct dmr_remap *remap = batch->remaps[*i];
+
+		from = dmr_window_add(core, w, remap, max_t(u64, from, remap->start));
+		if (from == dmr_remap_end(remap) || from == core->move.last)
+			++*i;
+	}
+	return from;
+}
+
+static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi)
+{
+	struct dmr_move *m = &core->move;
+	int r;
+
+	spin_lock_irq(&m->lock);
+	WRITE_ONCE(m->hi, hi);
+	spin_unlock_irq(&m->lock);
+
+	r = dmr_core_quiesce(core, true);
+	if (r)
+		return dmr_refuse(core, r,
+				  "interrupted before main sector %llu; nothing was changed",
+				  w->runs[0].from.bdev == core->main ?
+				  (u64)w->runs[0].from.sector : (u64)w->runs[0].to.sector);
+
+	r = dmr_copy_window(core, w);
+	if (r)
+		return r;
+
+	spin_lock_irq(&m->lock);
+	/* Pairs with dmr_route_moving(): who sees the new lo sees the hi. */
+	smp_store_release(&m->lo, hi);
+	spin_unlock_irq(&m->lock);
+	dmr_resend_waiting(core);
+	return 0;
+}
+
+/* Copy everything, window by window, and make it durable on the new side. */
+static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch)
+{
+	struct dmr_window *w = kvmalloc_array(2, sizeof(*w), GFP_KERNEL);
+	u64 hi = core->move.first;
+	size_t i = 0;
+	int r = 0;
+
+	if (!w)
+		return dmr_refuse(core, -ENOMEM, "no memory for a window of %u sectors",
+				  DMR_WINDOW_SECTORS);
+	while (i < batch->nr && !r) {
+		hi = dmr_window_fill(core, w, batch, &i, hi);
+		r = dmr_move_window(core, w, hi);
+	}
+	kvfree(w);
+	if (r)
+		return r;
+
+	r = blkdev_issue_flush(core->move.removing ? core->main : core->spare_bdev);
+	if (r)
+		return dmr_refuse(core, -EIO,
+				  "the %s device failed to flush (error %d); nothing was changed",
+				  core->move.removing ? "main" : "spare", r);
+	return 0;
+}
+
+/*
+ * The point of no return: from here on the new side counts, and a write to both
+ * that fails there fails. Writes that failed there before have spoiled the move.
+ */
+static int dmr_move_commit(struct dmr_core *core)
+{
+	struct dmr_move *m = &core->move;
+	blk_status_t error;
+
+	spin_lock_irq(&m->lock);
+	error = m->error;
+	m->committed = !error;
+	spin_unlock_irq(&m->lock);
+	if (error)
+		return dmr_refuse(core, -EIO,
+				  "a write to the %s device failed during the move (status %u); nothing was changed",
+				  m->removing ? "main" : "spare", (__force u8)error);
+	return 0;
+}
+
+static void dmr_batch_set_flags(const struct dmr_batch *batch, u8 flags)
+{
+	for (size_t i = 0; i < batch->nr; i++) {
+		/* Pairs with dmr_route(): the move, or what it left, is all there. */
+		smp_store_release(&batch->remaps[i]->flags, flags);
+		cond_resched();
+	}
+}
+
+/*
+ *----------------------------------------------------------------
+ * Adding
+ *----------------------------------------------------------------
+ */
+
+/* No two remaps of the batch, and none of the table, may share a main sector. */
+static int dmr_add_check(struct dmr_core *core, const struct dmr_batch *batch)
+{
+	u64 end = 0;
+
+	for (size_t i = 0; i < batch->nr; i++) {
+		const struct dmr_remap *remap = batch->remaps[i];
+		struct dmr_run run;
+
+		if (remap->start < end)
+			return dmr_refuse(core, -EEXIST, "main sector %llu is twice in the message",
+					  (u64)remap->start);
+		end = dmr_remap_end(remap);
+		rcu_read_lock();
+		dmr_table_lookup(&core->table, remap->start, end, &run);
+		rcu_read_unlock();
+		if (run.remap || run.end < end)
+			return dmr_refuse(core, -EEXIST, "main sector %llu is remapped already",
+					  run.remap ? (u64)remap->start : run.end);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Explicit addresses first, lest an automatic one takes their place. */
+static int dmr_take_explicit(struct dmr_core *core, struct dmr_batch *batch)
+{
+	for (size_t i = 0; i < batch->nr; i++) {
+		struct dmr_extent *ext = &batch->remaps[i]->ext;
+		int r;
+
+		if (ext->start == DMR_AUTO)
+			continue;
+		r = dmr_spare_take(&core->spare, ext);
+		if (r)
+			return dmr_refuse(core, r,
+					  "spare sectors %llu to %llu are in use or reserved",
+					  ext->start, ext->start + ext->len - 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Give a remap the lowest run that holds it, or the lowest and a remap for the rest. */
+static int dmr_take_auto(struct dmr_core *core, struct dmr_batch *batch, size_t i)
+{
+	struct dmr_remap *remap = batch->remaps[i];
+	struct dmr_remap *rest;
+	u64 start, room;
+
+	if (!dmr_spare_find(&core->spare, remap->ext.len, &start)) {
+		room = round_down(dmr_spare_find(&core->spare, core->block, &start),
+				  core->block);
+		if (!room)
+			return dmr_refuse(core, -ENOSPC,
+					  "no room on the spare for %llu sectors: %llu are free",
+					  remap->ext.len, core->spare.free);
+		rest = dmr_remap_alloc();
+		if (!rest || dmr_batch_push(batch, rest)) {
+			if (rest)
+				dmr_remap_free(rest);
+			return dmr_refuse(core, -ENOMEM, "no memory for a remap in parts");
+		}
+		rest->start = remap->start + room;
+		rest->ext.start = DMR_AUTO;
+		rest->ext.len = remap->ext.len - room;
+		remap->ext.len = room;
+	}
+	remap->ext.start = start;
+	return dmr_spare_take(&core->spare, &remap->ext);
+}
+
+static int dmr_add_take(struct dmr_core *core, struct dmr_batch *batch)
+{
+	size_t given = batch->nr;
+	u64 wanted = 0;
+	int r;
+
+	r = dmr_take_explicit(core, batch);
+	if (r)
+		return r;
+	for (size_t i = 0; i < batch->nr; i++)
+		if (batch->remaps[i]->ext.start == DMR_AUTO)
+			wanted += batch->remaps[i]->ext.len;
+	if (wanted > core->spare.free)
+		return dmr_refuse(core, -ENOSPC,
+				  "no room on the spare for %llu sectors: %llu are free",
+				  wanted, core->spare.free);
+	/* The batch may grow behind i. */
+	for (size_t i = 0; i < batch->nr; i++) {
+		if (batch->remaps[i]->ext.start != DMR_AUTO)
+			continue;
+		r = dmr_take_auto(core, batch, i);
+		if (r)
+			return r;
+		cond_resched();
+	}
+	if (batch->nr > given)
+		dmr_batch_sort(batch);
+	return 0;
+}
+
+/* Into the table, but not in force; it grows step by step as for single adds. */
+static void dmr_add_insert(struct dmr_core *core, const struct dmr_batch *batch)
+{
+	for (size_t i = 0; i < batch->nr; i++) {
+		struct dmr_remap *remap = batch->remaps[i];
+
+		remap->flags = DMR_ADDING;
+		/* First, so that status never counts what is not in force. */
+		WRITE_ONCE(core->adding, core->adding + 1);
+		WRITE_ONCE(core->adding_sectors,
+			   core->adding_sectors + remap->ext.len);
+		dmr_table_insert(&core->table, remap);
+		dmr_core_resize(core);
+		cond_resched();
+	}
+}
+
+static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
+{
+	bool copied = core->move.lo > core->move.first;
+
+	for (size_t i = 0; i < batch->nr; i++) {
+		if (batch->remaps[i]->flags)
+			dmr_table_remove(&core->table, batch->remaps[i]);
+		cond_resched();
+	}
+	WRITE_ONCE(core->adding, 0);
+	WRITE_ONCE(core->adding_sectors, 0);
+	dmr_move_end(core);
+	/*
+	 * If writes went to both sides the disk must be done with them; else nothing
+	 * ever went to the spare, and a killed verb need not wait for a stuck disk.
+	 */
+	if (copied)
+		dmr_core_quiesce(core, false);
+	else
+		synchronize_rcu();
+
+	for (size_t i = 0; i < batch->nr; i++) {
+		struct dmr_remap *remap = batch->remaps[i];
+
+		if (!RB_EMPTY_NODE(&remap->ext.node))
+			dmr_spare_give(&core->spare, &remap->ext);
+		cond_resched();
+	}
+	dmr_core_resize(core);
+}
+
+int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy)
+{
+	int r;
+
+	dmr_batch_sort(batch);
+	r = dmr_add_check(core, batch);
+	if (r)
+		return r;
+
+	dmr_move_begin(core, false, batch->remaps[0]->start,
+		       dmr_remap_end(batch->remaps[batch->nr - 1]));
+	r = dmr_add_take(core, batch);
+	if (!r)
+		dmr_add_insert(core, batch);
+	if (!r && !nocopy)
+		r = dmr_move_copy(core, batch);
+	if (!r)
+		r = dmr_move_commit(core);
+	if (r) {
+		dmr_add_undo(core, batch);
+		return r;
+	}
+
+	dmr_batch_set_flags(batch, 0);
+	WRITE_ONCE(core->adding, 0);
+	WRITE_ONCE(core->adding_sectors, 0);
+	dmr_count(core, DMR_STAT_REMAPS_ADDED, batch->nr);
+	dmr_move_end(core);
+	/* The next move begins with nobody left who looks at this one. */
+	dmr_core_quiesce(core, false);
+	return 0;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Removing
+ *----------------------------------------------------------------
+ */
+
+/**
+ * struct dmr_removal - what a removal takes out and leaves
+ * @whole:	the remaps that it touches, in order
+ * @left:	what stays of the first, or NULL
+ * @right:	what stays of the last, or NULL
+ */
+struct dmr_removal {
+	struct dmr_batch	whole;
+	struct dmr_remap	*left;
+	struct dmr_remap	*right;
+};
+
+/* The change lock is held: no remap goes but by this verb. */
+static struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
+{
+	struct dmr_remap *remap;
+
+	rcu_read_lock();
+	remap = dmr_table_next(&core->table, from);
+	rcu_read_unlock();
+	return remap;
+}
+
+/* Sectors [@from, @to) of @remap as a remap of their own. */
+static struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from,
+					u64 to)
+{
+	struct dmr_remap *part = dmr_remap_alloc();
+
+	if (!part)
+		return NULL;
+	part->start = from;
+	part->ext.start = remap->ext.start + (from - remap->start);
+	part->ext.len = to - from;
+	return part;
+}
+
+static int dmr_removal_prepare(struct dmr_core *core, struct dmr_removal *rm,
+			       u64 first, u64 last)
+{
+	struct dmr_remap *remap;
+
+	for (u64 from = first; from < last; from = dmr_remap_end(remap)) {
+		remap = dmr_next(core, from);
+		if (!remap || remap->start >= last)
+			break;
+		if (dmr_batch_push(&rm->whole, remap))
+			return -ENOMEM;
+		if (remap->start < first) {
+			rm->left = dmr_remap_part(remap, remap->start, first);
+			if (!rm->left)
+				return -ENOMEM;
+		}
+		if (dmr_remap_end(remap) > last) {
+			rm->right = dmr_remap_part(remap, last, dmr_remap_end(remap));
+			if (!rm->right)
+				return -ENOMEM;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * Parts first, and readers that have missed them gone, before the whole goes: none
+ * may slip through to main between the two.
+ */
+static void dmr_removal_publish(struct dmr_core *core, const struct dmr_removal *rm)
+{
+	if (rm->left)
+		dmr_table_insert(&core->table, rm->left);
+	if (rm->right)
+		dmr_table_insert(&core->table, rm->right);
+	if (rm->left || rm->right)
+		synchronize_rcu();
+	for (size_t i = 0; i < rm->whole.nr; i++) {
+		dmr_table_remove(&core->table, rm->whole.remaps[i]);
+		cond_resched();
+	}
+}
+
+/* Nobody uses the spare sectors any more: they are free. */
+static void dmr_removal_free(struct dmr_core *core, const struct dmr_removal *rm,
+			     struct dmr_removed *removed)
+{
+	u64 free = core->spare.free;
+
+	for (size_t i = 0; i < rm->whole.nr; i++) {
+		struct dmr_remap *remap = rm->whole.remaps[i];
+		struct dmr_extent *parts[2];
+		unsigned int nr = 0;
+
+		if (rm->left && i == 0)
+			parts[nr++] = &rm->left->ext;
+		if (rm->right && i == rm->whole.nr - 1)
+			parts[nr++] = &rm->right->ext;
+		if (nr)
+			dmr_spare_cut(&core->spare, &remap->ext, parts, nr);
+		else
+			dmr_spare_give(&core->spare, &remap->ext);
+		dmr_remap_free(remap);
+		cond_resched();
+	}
+	dmr_count(core, DMR_STAT_REMAPS_REMOVED, rm->whole.nr);
+	removed->remaps += rm->whole.nr;
+	removed->sectors += core->spare.free - free;
+}
+
+static int dmr_removal_run(struct dmr_core *core, struct dmr_removal *rm,
+			   u64 first, u64 last, bool nocopy)
+{
+	int r = 0;
+
+	dmr_move_begin(core, true, first, last);
+	dmr_batch_set_flags(&rm->whole, DMR_REMOVING);
+	if (!nocopy)
+		r = dmr_move_copy(core, &rm->whole);
+	if (!r)
+		r = dmr_move_commit(core);
+	if (r)
+		dmr_batch_set_flags(&rm->whole, 0);
+	else
+		dmr_removal_publish(core, rm);
+	dmr_move_end(core);
+
+	/* A killed verb need not wait for a disk that it has not written to. */
+	if (r && core->move.lo == first)
+		synchronize_rcu();
+	else
+		dmr_core_quiesce(core, false);
+	return r;
+}
+
+int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
+	       struct dmr_removed *removed)
+{
+	struct dmr_removal rm = {};
+	int r;
+
+	r = dmr_removal_prepare(core, &rm, first, last);
+	if (r)
+		dmr_refuse(core, r, "no memory to remove main sectors %llu to %llu",
+			   first, last - 1);
+	else if (rm.whole.nr)
+		r = dmr_removal_run(core, &rm, first, last, nocopy);
+
+	if (r) {
+		if (rm.left)
+			dmr_remap_free(rm.left);
+		if (rm.right)
+			dmr_remap_free(rm.right);
+	} else {
+		dmr_removal_free(core, &rm, removed);
+		dmr_core_resize(core);
+	}
+	dmr_batch_exit(&rm.whole);
+	return r;
+}
+
+u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)
+{
+	struct dmr_remap *remap = dmr_next(core, from);
+	u64 first = remap->start, sectors = 0;
+
+	for (unsigned int nr = 0; remap && nr < DMR_WINDOW_RUNS; nr++) {
+		sectors += remap->ext.len;
+		if (nr && sectors > DMR_WINDOW_SECTORS)
+			break;
+		*last = dmr_remap_end(remap);
+		remap = dmr_next(core, *last);
+	}
+	return first;
+}

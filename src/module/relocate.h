@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Moving sectors between main and spare under load.
+ *
+ * A move goes in windows. Inside the window writes wait, behind it they go to both
+ * sides, beyond it to the old side alone; reads go to the old side until the end.
+ * Before a window is copied, every write that was mapped without it has returned.
+ * When all is copied and flushed, the new side is put in force with one store a
+ * remap: both sides hold the same, so it does not matter who sees it when. Before
+ * the verb answers, what was mapped by the old map has returned.
+ */
+#ifndef DMR_RELOCATE_H
+#define DMR_RELOCATE_H
+
+#include "core.h"
+
+/* A window: 1 MiB, in at most so many pieces. */
+#define DMR_WINDOW_SECTORS	2048
+#define DMR_WINDOW_RUNS		256
+
+/* As ext.start: the lowest free sectors of the spare. */
+#define DMR_AUTO		U64_MAX
+
+/**
+ * struct dmr_batch - remaps that change together
+ * @remaps:	the remaps
+ * @nr:		how many
+ * @room:	for how many there is room
+ */
+struct dmr_batch {
+	struct dmr_remap	**remaps;
+	size_t			nr;
+	size_t			room;
+};
+
+/* Append a remap. Context: sleeps. Return: 0 or -ENOMEM. */
+int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap);
+
+/* Free the array, not the remaps. */
+void dmr_batch_exit(struct dmr_batch *batch);
+
+/**
+ * dmr_add - put remaps in force
+ * @core:	the core
+ * @batch:	the remaps: start, ext.start and ext.len set, within the devices. On
+ *		success they are the core's and in order of main sectors, on failure
+ *		the caller's
+ * @nocopy:	leave the data where it is: what is on the spare counts
+ *
+ * Those whose ext.start is DMR_AUTO get the lowest free run that holds them, or,
+ * when there is none, several: then @batch grows. All or none.
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -EEXIST, -EBUSY, -ENOSPC, -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
+ */
+int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy);
+
+/**
+ * struct dmr_removed - what removals came to
+ * @remaps:	remaps that went, or lost a part
+ * @sectors:	sectors that main serves again
+ */
+struct dmr_removed {
+	u64	remaps;
+	u64	sectors;
+};
+
+/**
+ * dmr_remove - serve sectors from main again
+ * @core:	the core
+ * @first:	first main sector
+ * @last:	first behind the last
+ * @nocopy:	leave the data where it is: what is on main counts
+ * @removed:	what this removal comes to is added here
+ *
+ * Remaps are cut where they reach over the edges; what is not remapped between
+ * them stays as it is. All or none.
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
+ */
+int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
+	       struct dmr_removed *removed);
+
+/**
+ * dmr_next_window - the next remaps that can be removed in one window
+ * @core:	the core, with a remap that ends above @from
+ * @from:	main sector to look from
+ * @last:	set to the first sector behind them
+ *
+ * Context: the change lock; sleeps.
+ * Return: first sector of them.
+ */
+u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last);
+
+#endif /* DMR_RELOCATE_H */

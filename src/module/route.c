@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "route.h"
+
+#include <linux/bio.h>
+#include <linux/device-mapper.h>
+
+/* Parts that make progress without memory; each is soon on its way below. */
+#define DMR_MIN_CHILDREN 64
+
+/**
+ * struct dmr_child - a part of a bio that the worker sends
+ * @core:	the core
+ * @parent:	device-mapper's bio
+ * @ref:	the part's count of I/O in flight
+ * @old:	of a write to both sides: the child for the old side, which keeps
+ *		what the two share; else NULL
+ * @node:	in move.duals
+ * @start:	first main sector
+ * @end:	first behind the last
+ * @left:	how many of the two are on their way
+ * @bio:	must be last
+ */
+struct dmr_child {
+	struct dmr_core		*core;
+	struct bio		*parent;
+	struct percpu_ref	*ref;
+	struct dmr_child	*old;
+	struct list_head	node;
+	u64			start;
+	u64			end;
+	atomic_t		left;
+	struct bio		bio;
+};
+
+/*
+ *----------------------------------------------------------------
+ * Where to
+ *----------------------------------------------------------------
+ */
+
+/* A remap that is being moved: the flags were seen, so the move is set up. */
+static void dmr_route_moving(const struct dmr_move *m, u8 flags, bool write,
+			     u64 start, struct dmr_route *route)
+{
+	u64 lo, hi;
+
+	route->side = flags & DMR_ADDING ? DMR_MAIN : DMR_SPARE;
+	if (!write || start >= m->last)
+		return;
+	if (start < m->first) {
+		route->end = min(route->end, m->first);
+		return;
+	}
+	route->end = min(route->end, m->last);
+
+	/* lo first: it never passes a hi that was not seen yet. */
+	lo = smp_load_acquire(&m->lo);
+	hi = READ_ONCE(m->hi);
+	if (start < lo) {
+		route->side = DMR_BOTH;
+		route->end = min(route->end, lo);
+	} else if (start < hi) {
+		route->side = DMR_WAIT;
+		route->end = min(route->end, hi);
+	}
+}
+
+/*
+ * A spare that cannot discard does not take discard from main. What was discarded
+ * reads as anything, so that the sides of a move may differ there.
+ */
+static void dmr_route_discard(struct dmr_route *route)
+{
+	if (route->side == DMR_SPARE)
+		route->side = DMR_NONE;
+	else if (route->side == DMR_BOTH)
+		route->side = DMR_MAIN;
+}
+
+void dmr_route(const struct dmr_core *core, enum req_op op, u64 start, u64 end,
+	       struct dmr_route *route)
+{
+	struct dmr_run run;
+	u8 flags;
+
+	dmr_table_lookup(&core->table, start, end, &run);
+	route->end = run.end;
+	if (!run.remap) {
+		route->side = DMR_MAIN;
+		return;
+	}
+
+	route->spare = run.remap->ext.start + (start - run.remap->start);
+	/* Pairs with the release of whoever set them: the move was set up before. */
+	flags = smp_load_acquire(&run.remap->flags);
+	if (likely(!flags))
+		route->side = DMR_SPARE;
+	else
+		dmr_route_moving(&core->move, flags, op_is_write(op), start, route);
+
+	if (unlikely(op == REQ_OP_DISCARD) &&
+	    !bdev_max_discard_sectors(core->spare_bdev))
+		dmr_route_discard(route);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Sending again
+ *----------------------------------------------------------------
+ */
+
+void dmr_resend(struct dmr_core *core, struct bio *bio)
+{
+	unsigned long flags;
+
+	/* Its parts are other bios, which nobody would poll for. */
+	bio->bi_opf &= ~REQ_POLLED;
+
+	spin_lock_irqsave(&core->ready_lock, flags);
+	bio_list_add(&core->ready, bio);
+	spin_unlock_irqrestore(&core->ready_lock, flags);
+	queue_work(core->wq, &core->resend);
+}
+
+void dmr_resend_waiting(struct dmr_core *core)
+{
+	struct bio_list bios;
+	unsigned long flags;
+
+	spin_lock_irqsave(&core->move.lock, flags);
+	bios = core->move.waiting;
+	bio_list_init(&core->move.waiting);
+	spin_unlock_irqrestore(&core->move.lock, flags);
+
+	if (bio_list_empty(&bios))
+		return;
+	spin_lock_irqsave(&core->ready_lock, flags);
+	bio_list_merge(&core->ready, &bios);
+	spin_unlock_irqrestore(&core->ready_lock, flags);
+	queue_work(core->wq, &core->resend);
+}
+
+/* Let a write wait for its window, unless that has moved on meanwhile. */
+static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
+{
+	struct dmr_move *m = &core->move;
+	u64 start = bio->bi_iter.bi_sector;
+	bool waits;
+
+	spin_lock_irq(&m->lock);
+	waits = m->active && start >= m->lo && start < m->hi;
+	if (waits)
+		bio_list_add(&m->waiting, bio);
+	spin_unlock_irq(&m->lock);
+
+	if (waits)
+		dmr_count(core, DMR_STAT_DEFERRED, 1);
+	return waits;
+}
+
+static void dmr_parent_error(struct bio *parent, blk_status_t status)
+{
+	/* As bio_chain does it: one of the errors, it does not matter which. */
+	if (status && !parent->bi_status)
+		parent->bi_status = status;
+}
+
+static void dmr_child_end(struct bio *bio)
+{
+	struct dmr_child *child = container_of(bio, struct dmr_child, bio);
+	struct bio *parent = child->parent;
+
+	dmr_parent_error(parent, bio->bi_status);
+	dmr_core_leave(child->ref);
+	bio_put(bio);
+	/* The core may go with the parent. */
+	bio_endio(parent);
+}
+
+static void dmr_dual_end(struct bio *bio)
+{
+	struct dmr_child *child = container_of(bio, struct dmr_child, bio);
+	struct dmr_child *old = child->old;
+	struct dmr_core *core = child->core;
+	struct dmr_move *m = &core->move;
+	struct bio *parent = old->parent;
+	bool last, ours = child == old;
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->lock, flags);
+	/*
+	 * Before the commit the old side alone counts, and a new side that does not
+	 * take its writes must not become the only one. After it both do.
+	 */
+	if (ours || m->committed)
+		dmr_parent_error(parent, bio->bi_status);
+	else if (bio->bi_status)
+		m->error = bio->bi_status;
+	last = atomic_dec_and_test(&old->left);
+	if (last)
+		list_del(&old->node);
+	spin_unlock_irqrestore(&m->lock, flags);
+
+	if (!ours)
+		bio_put(bio);
+	if (!last)
+		return;
+	dmr_resend_waiting(core);
+	dmr_core_leave(old->ref);
+	bio_put(&old->bio);
+	bio_endio(parent);
+}
+
+/* The first @sectors of what is left of @parent, for a device. */
+static struct dmr_child *dmr_child_alloc(struct dmr_core *core, struct bio *parent,
+					 unsigned int sectors,
+					 struct block_device *bdev, u64 sector)
+{
+	struct bio *bio = bio_alloc_clone(bdev, parent, GFP_NOIO, &core->bios);
+	struct dmr_child *child = container_of(bio, struct dmr_child, bio);
+
+	bio_trim(bio, 0, sectors);
+	bio->bi_iter.bi_sector = sector;
+	child->core = core;
+	child->parent = parent;
+	child->old = NULL;
+	return child;
+}
+
+static void dmr_send_part(struct dmr_core *core, struct bio *parent,
+			  struct percpu_ref *ref, const struct dmr_route *route)
+{
+	u64 start = parent->bi_iter.bi_sector;
+	unsigned int sectors = route->end - start;
+	bool main = route->side == DMR_MAIN;
+	struct dmr_child *child;
+
+	child = dmr_child_alloc(core, parent, sectors,
+				main ? core->main : core->spare_bdev,
+				main ? start : route->spare);
+	child->ref = ref;
+	child->bio.bi_end_io = dmr_child_end;
+	bio_inc_remaining(parent);
+	bio_advance(parent, sectors << SECTOR_SHIFT);
+	dm_submit_bio_remap(parent, &child->bio);
+}
+
+/* Put a write to both sides on the list, unless one that it overlaps is there. */
+static bool dmr_dual_start(struct dmr_core *core, struct dmr_child *dual,
+			   struct bio *parent)
+{
+	struct dmr_move *m = &core->move;
+	const struct dmr_child *other;
+	bool alone = true;
+
+	spin_lock_irq(&m->lock);
+	list_for_each_entry(other, &m->duals, node)
+		if (dual->start < other->end && other->start < dual->end)
+			alone = false;
+	if (alone)
+		list_add_tail(&dual->node, &m->duals);
+	else
+		bio_list_add(&m->waiting, parent);
+	spin_unlock_irq(&m->lock);
+	return alone;
+}
+
+static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
+			  struct percpu_ref *ref, const struct dmr_route *route)
+{
+	u64 start = parent->bi_iter.bi_sector;
+	unsigned int sectors = route->end - start;
+	struct dmr_child *main, *spare, *old;
+
+	main = dmr_child_alloc(core, parent, sectors, core->main, start);
+	spare = dmr_child_alloc(core, parent, sectors, core->spare_bdev,
+				route->spare);
+	old = core->move.removing ? spare : main;
+	main->old = old;
+	spare->old = old;
+	main->bio.bi_end_io = dmr_dual_end;
+	spare->bio.bi_end_io = dmr_dual_end;
+	old->ref = ref;
+	old->start = start;
+	old->end = route->end;
+	atomic_set(&old->left, 2);
+
+	if (!dmr_dual_start(core, old, parent)) {
+		bio_put(&main->bio);
+		bio_put(&spare->bio);
+		dmr_core_leave(ref);
+		return false;
+	}
+
+	dmr_count(core, DMR_STAT_WRITTEN_TWICE, 1);
+	bio_inc_remaining(parent);
+	bio_advance(parent, sectors << SECTOR_SHIFT);
+	dm_submit_bio_remap(parent, &main->bio);
+	dm_submit_bio_remap(parent, &spare->bio);
+	return true;
+}
+
+/*
+ * Send a bio part by part. The parent itself never goes below: it ends when its
+ * parts have ended and this function has let go of it, or has put what is left of
+ * it where it waits.
+ */
+static void dmr_send(struct dmr_core *core, struct bio *parent)
+{
+	struct dmr_route route;
+	struct percpu_ref *ref;
+
+	while (parent->bi_iter.bi_size) {
+		rcu_read_lock();
+		ref = dmr_core_enter(core);
+		dmr_route(core, bio_op(parent), parent->bi_iter.bi_sector,
+			  bio_end_sector(parent), &route);
+		rcu_read_unlock();
+
+		switch (route.side) {
+		case DMR_WAIT:
+			dmr_core_leave(ref);
+			if (dmr_wait_for_window(core, parent))
+				return;
+			break;
+		case DMR_BOTH:
+			if (!dmr_send_both(core, parent, ref, &route))
+				return;
+			break;
+		case DMR_NONE:
+			dmr_core_leave(ref);
+			bio_advance(parent, (route.end - parent->bi_iter.bi_sector)
+				    << SECTOR_SHIFT);
+			break;
+		default:
+			dmr_send_part(core, parent, ref, &route);
+		}
+	}
+	bio_endio(parent);
+}
+
+static void dmr_resend_work(struct work_struct *work)
+{
+	struct dmr_core *core = container_of(work, struct dmr_core, resend);
+	struct bio_list bios;
+	struct bio *bio;
+
+	spin_lock_irq(&core->ready_lock);
+	bios = core->ready;
+	bio_list_init(&core->ready);
+	spin_unlock_irq(&core->ready_lock);
+
+	while ((bio = bio_list_pop(&bios)))
+		dmr_send(core, bio);
+}
+
+int dmr_route_init(struct dmr_core *core)
+{
+	int r;
+
+	spin_lock_init(&core->move.lock);
+	bio_list_init(&core->move.waiting);
+	INIT_LIST_HEAD(&core->move.duals);
+	spin_lock_init(&core->ready_lock);
+	bio_list_init(&core->ready);
+	INIT_WORK(&core->resend, dmr_resend_work);
+
+	r = bioset_init(&core->bios, DMR_MIN_CHILDREN,
+			offsetof(struct dmr_child, bio), 0);
+	if (r)
+		return r;
+
+	/* One at a time: what waited goes in the order in which it came. */
+	core->wq = alloc_workqueue("dm-remap-v4", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
+	if (!core->wq) {
+		bioset_exit(&core->bios);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void dmr_route_exit(struct dmr_core *core)
+{
+	destroy_workqueue(core->wq);
+	bioset_exit(&core->bios);
+}

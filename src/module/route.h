@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where a bio goes, by the map in force at that moment and the move in progress;
+ * and the sending of those bios that map itself cannot send.
+ *
+ * In flight means counted (core.h). A bio that waits is not counted, and what is
+ * sent again is counted part by part, so a window never waits for a bio that waits
+ * for the window.
+ */
+#ifndef DMR_ROUTE_H
+#define DMR_ROUTE_H
+
+#include "core.h"
+
+/**
+ * enum dmr_side - where a run of sectors is to be sent
+ * @DMR_MAIN:	main device
+ * @DMR_SPARE:	spare device
+ * @DMR_BOTH:	a write behind the window of a move: both
+ * @DMR_WAIT:	a write inside the window: not yet
+ * @DMR_NONE:	nowhere: a discard for a spare that cannot discard, which is done
+ */
+enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_WAIT, DMR_NONE };
+
+/**
+ * struct dmr_route - how the first run of a bio is to be sent
+ * @side:	where to
+ * @end:	first main sector that is not in the run
+ * @spare:	the spare sector of the first, if a remap covers the run
+ */
+struct dmr_route {
+	enum dmr_side	side;
+	u64		end;
+	u64		spare;
+};
+
+/**
+ * dmr_route - find out how main sectors are served
+ * @core:	the core
+ * @op:	what is done with them
+ * @start:	first main sector
+ * @end:	first behind the last, above @start
+ * @route:	the answer
+ *
+ * Context: any, in the RCU section that dmr_core_enter() was called in.
+ */
+void dmr_route(const struct dmr_core *core, enum req_op op, u64 start, u64 end,
+	       struct dmr_route *route);
+
+/**
+ * dmr_resend - take over a bio that cannot be sent from map
+ * @core:	the core
+ * @bio:	of device-mapper, its sector that of main; not counted
+ *
+ * It waits for its window, if it is in one, and is then sent by a worker, with a
+ * fresh lookup, in parts as need be.
+ *
+ * Context: any.
+ */
+void dmr_resend(struct dmr_core *core, struct bio *bio);
+
+/**
+ * dmr_resend_waiting - send what waits for the window; it will look anew
+ *
+ * Context: any.
+ */
+void dmr_resend_waiting(struct dmr_core *core);
+
+/**
+ * dmr_route_init - set up what belongs to routing in a core
+ *
+ * Context: sleeps.
+ * Return: 0 or -ENOMEM; on success dmr_route_exit() when no bio is left.
+ */
+int dmr_route_init(struct dmr_core *core);
+void dmr_route_exit(struct dmr_core *core);
+
+#endif /* DMR_ROUTE_H */

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "spare.h"
+
+#include <linux/bug.h>
+#include <linux/errno.h>
+#include <linux/rbtree_augmented.h>
+
+static u64 dmr_extent_gap(const struct dmr_extent *ext)
+{
+	return ext->gap;
+}
+
+RB_DECLARE_CALLBACKS_MAX(static, dmr_gap_callbacks, struct dmr_extent, node,
+			 u64, max_gap, dmr_extent_gap)
+
+static struct dmr_extent *dmr_extent_of(struct rb_node *node)
+{
+	return rb_entry_safe(node, struct dmr_extent, node);
+}
+
+static u64 dmr_extent_end(const struct dmr_extent *ext)
+{
+	return ext->start + ext->len;
+}
+
+static void dmr_set_gap(struct dmr_extent *ext, u64 gap)
+{
+	ext->gap = gap;
+	dmr_gap_callbacks.propagate(&ext->node, NULL);
+}
+
+/* Hang an extent, its gap set, into the tree. */
+static void dmr_spare_link(struct dmr_spare *sp, struct dmr_extent *ext)
+{
+	struct rb_node **link = &sp->used.rb_node;
+	struct rb_node *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = ext->start < dmr_extent_of(parent)->start ?
+		       &parent->rb_left : &parent->rb_right;
+	}
+	ext->max_gap = ext->gap;
+	rb_link_node(&ext->node, parent, link);
+	dmr_gap_callbacks.propagate(parent, NULL);
+	rb_insert_augmented(&ext->node, &sp->used, &dmr_gap_callbacks);
+}
+
+/* The first extent that starts at @sector or above: the sentinel at the latest. */
+static struct dmr_extent *dmr_spare_from(const struct dmr_spare *sp, u64 sector)
+{
+	struct rb_node *node = sp->used.rb_node;
+	struct dmr_extent *found = NULL;
+
+	while (node) {
+		struct dmr_extent *ext = dmr_extent_of(node);
+
+		if (ext->start >= sector) {
+			found = ext;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+
+void dmr_spare_init(struct dmr_spare *sp, u64 first, u64 size)
+{
+	*sp = (struct dmr_spare) {
+		.used = RB_ROOT,
+		.head = { .start = 0, .len = first },
+		.end = { .start = size, .gap = size - first },
+		.free = size - first,
+	};
+	dmr_spare_link(sp, &sp->head);
+	dmr_spare_link(sp, &sp->end);
+}
+
+u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start)
+{
+	struct dmr_extent *ext = dmr_extent_of(sp->used.rb_node);
+
+	if (ext->max_gap < len)
+		return 0;
+	for (;;) {
+		struct dmr_extent *left = dmr_extent_of(ext->node.rb_left);
+
+		if (left && left->max_gap >= len)
+			ext = left;
+		else if (ext->gap < len)
+			ext = dmr_extent_of(ext->node.rb_right);
+		else
+			break;
+	}
+	*start = ext->start - ext->gap;
+	return ext->gap;
+}
+
+int dmr_spare_take(struct dmr_spare *sp, struct dmr_extent *ext)
+{
+	struct dmr_extent *next;
+	u64 gap_start;
+
+	if (ext->len > dmr_spare_size(sp) ||
+	    ext->start > dmr_spare_size(sp) - ext->len)
+		return -ERANGE;
+
+	next = dmr_spare_from(sp, ext->start);
+	gap_start = next->start - next->gap;
+	if (ext->start < gap_start || dmr_extent_end(ext) > next->start)
+		return -EBUSY;
+
+	ext->gap = ext->start - gap_start;
+	dmr_set_gap(next, next->start - dmr_extent_end(ext));
+	dmr_spare_link(sp, ext);
+	WRITE_ONCE(sp->free, sp->free - ext->len);
+	return 0;
+}
+
+void dmr_spare_give(struct dmr_spare *sp, struct dmr_extent *ext)
+{
+	struct dmr_extent *next = dmr_extent_of(rb_next(&ext->node));
+
+	rb_erase_augmented(&ext->node, &sp->used, &dmr_gap_callbacks);
+	dmr_set_gap(next, next->gap + ext->len + ext->gap);
+	WRITE_ONCE(sp->free, sp->free + ext->len);
+}
+
+void dmr_spare_cut(struct dmr_spare *sp, struct dmr_extent *ext,
+		   struct dmr_extent **parts, unsigned int nr)
+{
+	dmr_spare_give(sp, ext);
+	/* They lie in what was just given, so this cannot fail. */
+	for (unsigned int i = 0; i < nr; i++)
+		WARN_ON_ONCE(dmr_spare_take(sp, parts[i]));
+}

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The glue: the only file that knows device-mapper's table API.
+ *
+ * A bio is counted, looked up and sent in map; what cannot be sent from there goes
+ * to route.h. The core outlives the table (core.h).
+ */
+#include "compat.h"
+#include "core.h"
+#include "message.h"
+#include "route.h"
+
+#include <linux/bio.h>
+#include <linux/device-mapper.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+/**
+ * struct dmr_target - a table's part
+ * @user:	its share in the core
+ * @main:	main device
+ * @spare:	spare device
+ * @manual:	options as the table had them
+ * @volatile_:	likewise
+ */
+struct dmr_target {
+	struct dmr_user	user;
+	struct dm_dev	*main;
+	struct dm_dev	*spare;
+	bool		manual;
+	bool		volatile_;
+};
+
+/* Of each bio: what it is counted in, or NULL. */
+struct dmr_bio {
+	struct percpu_ref *ref;
+};
+
+static struct dmr_core *dmr_core_of(struct dm_target *ti)
+{
+	struct dmr_target *t = ti->private;
+
+	return t->user.core;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Construction
+ *----------------------------------------------------------------
+ */
+
+static int dmr_parse_spare_low(struct dm_target *ti, struct dm_arg_set *as,
+			       struct dmr_target *t)
+{
+	const char *word = dm_shift_arg(as);
+	char end;
+
+	/* sscanf() takes a minus sign. */
+	if (!word || *word < '0' || *word > '9' ||
+	    sscanf(word, "%llu%c", &t->user.spare_low, &end) != 1) {
+		ti->error = "Invalid spare_low";
+		return -EINVAL;
+	}
+	if (t->user.spare_low > bdev_nr_sectors(t->spare->bdev)) {
+		ti->error = "spare_low is beyond the spare device";
+		return -ERANGE;
+	}
+	return 0;
+}
+
+static int dmr_parse_options(struct dm_target *ti, struct dm_arg_set *as,
+			     struct dmr_target *t)
+{
+	static const struct dm_arg counted[] = {
+		{ 0, 4, "Invalid number of options" },
+	};
+	unsigned int nr;
+	int r;
+
+	t->user.spare_low = DMR_LOW_DEFAULT;
+	if (!as->argc)
+		return 0;
+	r = dm_read_arg_group(counted, as, &nr, &ti->error);
+	if (r)
+		return r;
+	if (nr != as->argc) {
+		ti->error = "Invalid argument count";
+		return -EINVAL;
+	}
+
+	while (as->argc) {
+		const char *word = dm_shift_arg(as);
+
+		if (!strcasecmp(word, "manual")) {
+			t->manual = true;
+		} else if (!strcasecmp(word, "volatile")) {
+			t->volatile_ = true;
+		} else if (!strcasecmp(word, "spare_low")) {
+			r = dmr_parse_spare_low(ti, as, t);
+			if (r)
+				return r;
+		} else {
+			ti->error = "Unknown option";
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int dmr_get_device(struct dm_target *ti, const char *path,
+			  struct dm_dev **dev, char *missing, char *busy)
+{
+	int r = dm_get_device(ti, path, dm_table_get_mode(ti->table), dev);
+
+	if (r) {
+		*dev = NULL;
+		ti->error = r == -EBUSY ? busy : missing;
+	}
+	return r;
+}
+
+/* What two devices and a length must be to make a target. */
+static char *dmr_unfit(const struct dmr_user *u)
+{
+	unsigned int main_block = bdev_logical_block_size(u->main);
+	unsigned int spare_block = bdev_logical_block_size(u->spare);
+
+	if (u->main->bd_dev == u->spare->bd_dev)
+		return "Main and spare are the same device";
+	if (bdev_is_zoned(u->main) || bdev_is_zoned(u->spare))
+		return "Zoned devices are not supported";
+	if (u->len > bdev_nr_sectors(u->main))
+		return "Target length is beyond the main device";
+	if (u->len & ((main_block >> SECTOR_SHIFT) - 1))
+		return "Target length is not a multiple of the main device's logical block";
+	if (spare_block > main_block)
+		return "Spare device's logical block is larger than the main device's";
+	if (dmr_user_spare_size(u) <= dmr_user_spare_first(u))
+		return "Spare device is too small";
+	return NULL;
+}
+
+static void dmr_set_limits(struct dm_target *ti, const struct dmr_user *u)
+{
+	ti->num_flush_bios = 2;
+	ti->num_write_zeroes_bios = 1;
+	/* Main's word alone: a spare that cannot discard is spared them (route.h). */
+	ti->num_discard_bios = !!bdev_max_discard_sectors(u->main);
+	ti->discards_supported = ti->num_discard_bios;
+	ti->accounts_remapped_io = true;
+	ti->per_io_data_size = sizeof(struct dmr_bio);
+}
+
+static void dmr_target_free(struct dm_target *ti, struct dmr_target *t)
+{
+	if (t->spare)
+		dm_put_device(ti, t->spare);
+	if (t->main)
+		dm_put_device(ti, t->main);
+	kfree(t);
+}
+
+static int dmr_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct dm_arg_set as = { .argc = argc, .argv = argv };
+	struct dmr_target *t;
+	int r = -EINVAL;
+
+	if (argc < 2) {
+		ti->error = "Invalid argument count";
+		return -EINVAL;
+	}
+
+	t = kzalloc(sizeof(*t), GFP_KERNEL);
+	if (!t) {
+		ti->error = "Cannot allocate the target";
+		return -ENOMEM;
+	}
+
+	r = dmr_get_device(ti, dm_shift_arg(&as), &t->main,
+			   "Main device lookup failed", "Main device is busy");
+	if (!r)
+		r = dmr_get_device(ti, dm_shift_arg(&as), &t->spare,
+				   "Spare device lookup failed", "Spare device is busy");
+	if (!r)
+		r = dmr_parse_options(ti, &as, t);
+	if (r)
+		goto bad;
+
+	t->user.md = dm_table_get_md(ti->table);
+	t->user.table = ti->table;
+	t->user.main = t->main->bdev;
+	t->user.spare = t->spare->bdev;
+	t->user.len = ti->len;
+	t->user.readonly = !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE);
+
+	ti->error = dmr_unfit(&t->user);
+	if (ti->error) {
+		r = -EINVAL;
+		goto bad;
+	}
+	r = dmr_core_get(&t->user, &ti->error);
+	if (r)
+		goto bad;
+
+	dmr_set_limits(ti, &t->user);
+	ti->private = t;
+	return 0;
+
+bad:
+	dmr_target_free(ti, t);
+	return r;
+}
+
+static void dmr_dtr(struct dm_target *ti)
+{
+	struct dmr_target *t = ti->private;
+
+	dmr_core_put(&t->user);
+	dmr_target_free(ti, t);
+}
+
+/*
+ *----------------------------------------------------------------
+ * The life of a table
+ *----------------------------------------------------------------
+ */
+
+static void dmr_presuspend(struct dm_target *ti)
+{
+	dmr_core_stop(dmr_core_of(ti));
+}
+
+static void dmr_presuspend_undo(struct dm_target *ti)
+{
+	dmr_core_start(dmr_core_of(ti));
+}
+
+static int dmr_preresume(struct dm_target *ti)
+{
+	struct dmr_target *t = ti->private;
+
+	return dmr_core_apply(&t->user);
+}
+
+static void dmr_resume(struct dm_target *ti)
+{
+	dmr_core_start(dmr_core_of(ti));
+}
+
+/*
+ *----------------------------------------------------------------
+ * I/O
+ *----------------------------------------------------------------
+ */
+
+static int dmr_send_to(struct bio *bio, struct block_device *bdev, u64 sector)
+{
+	bio_set_dev(bio, bdev);
+	bio->bi_iter.bi_sector = sector;
+	return DM_MAPIO_REMAPPED;
+}
+
+/* Bios that map itself completes or hands over are not in flight. */
+static void dmr_uncount(struct dmr_bio *b)
+{
+	dmr_core_leave(b->ref);
+	b->ref = NULL;
+}
+
+/* One for each device; a spare that carries nothing is left alone. */
+static int dmr_map_flush(struct dmr_core *core, struct bio *bio)
+{
+	if (!dm_bio_get_target_bio_nr(bio))
+		return dmr_send_to(bio, core->main, 0);
+	if (READ_ONCE(core->table.count))
+		return dmr_send_to(bio, core->spare_bdev, 0);
+	bio_endio(bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+static int dmr_map_slow(struct dmr_core *core, struct bio *bio, u64 start,
+			const struct dmr_route *route)
+{
+	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
+
+	dmr_uncount(b);
+	if (route->side == DMR_NONE) {
+		if (route->end - start < bio_sectors(bio))
+			dm_accept_partial_bio(bio, route->end - start);
+		bio_endio(bio);
+	} else if (bio->bi_opf & REQ_NOWAIT) {
+		bio_wouldblock_error(bio);
+	} else {
+		bio->bi_iter.bi_sector = start;
+		dmr_resend(core, bio);
+	}
+	return DM_MAPIO_SUBMITTED;
+}
+
+static int dmr_map(struct dm_target *ti, struct bio *bio)
+{
+	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
+	u64 start = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	struct dmr_core *core = dmr_core_of(ti);
+	u64 end = start + bio_sectors(bio);
+	struct dmr_route route;
+
+	b->ref = NULL;
+	if (unlikely(start == end))
+		return dmr_map_flush(core, bio);
+
+	rcu_read_lock();
+	b->ref = dmr_core_enter(core);
+	if (likely(dmr_table_clean(&core->table, start, end))) {
+		rcu_read_unlock();
+		return dmr_send_to(bio, core->main, start);
+	}
+	dmr_route(core, bio_op(bio), start, end, &route);
+	rcu_read_unlock();
+
+	if (unlikely(route.side > DMR_SPARE))
+		return dmr_map_slow(core, bio, start, &route);
+	if (route.end < end)
+		dm_accept_partial_bio(bio, route.end - start);
+	if (route.side == DMR_MAIN)
+		return dmr_send_to(bio, core->main, start);
+	return dmr_send_to(bio, core->spare_bdev, route.spare);
+}
+
+static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
+
+	if (unlikely(*error) && *error != BLK_STS_AGAIN)
+		dmr_count_error(dmr_core_of(ti), bio);
+	if (likely(b->ref))
+		dmr_core_leave(b->ref);
+	return DM_ENDIO_DONE;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Asking and telling
+ *----------------------------------------------------------------
+ */
+
+/* What a table line would be that brings about what is in force. */
+static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxlen)
+{
+	u64 low = dmr_user_spare_low(&t->user);
+	unsigned int nr = t->manual + t->volatile_ + 2 * (low != DMR_LOW_DEFAULT);
+	size_t sz = 0;
+
+	DMEMIT("%s %s", t->main->name, t->spare->name);
+	if (nr)
+		DMEMIT(" %u", nr);
+	if (t->manual)
+		DMEMIT(" manual");
+	if (t->volatile_)
+		DMEMIT(" volatile");
+	if (low != DMR_LOW_DEFAULT)
+		DMEMIT(" spare_low %llu", low);
+}
+
+static void dmr_status_line(struct dm_target *ti, status_type_t type,
+			    unsigned int flags, char *result, unsigned int maxlen)
+{
+	struct dmr_target *t = ti->private;
+	size_t sz = 0;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		dmr_core_status(t->user.core, result, maxlen);
+		break;
+	case STATUSTYPE_TABLE:
+		dmr_table_line(t, result, maxlen);
+		break;
+	case STATUSTYPE_IMA:
+		DMEMIT_TARGET_NAME_VERSION(ti->type);
+		DMEMIT(",main_device=%s,spare_device=%s;", t->main->name,
+		       t->spare->name);
+		break;
+	}
+}
+
+static int dmr_target_message(struct dm_target *ti, unsigned int argc, char **argv,
+			      char *result, unsigned int maxlen)
+{
+	return dmr_message(dmr_core_of(ti), argc, argv, result, maxlen);
+}
+
+/* Never handed down as they are: what they address may be elsewhere. */
+static int DMR_PREPARE_IOCTL(dmr_prepare_ioctl)
+{
+	struct dmr_target *t = ti->private;
+
+	*bdev = t->main->bdev;
+	return 1;
+}
+
+static int dmr_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn,
+			       void *data)
+{
+	struct dmr_target *t = ti->private;
+	int r;
+
+	r = fn(ti, t->main, 0, ti->len, data);
+	if (!r)
+		r = fn(ti, t->spare, 0, dmr_user_spare_size(&t->user), data);
+	return r;
+}
+
+static void dmr_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	struct dmr_target *t = ti->private;
+
+	if (ti->discards_supported)
+		dmr_limits_set_discard(limits, t->main->bdev);
+}
+
+static struct target_type dmr_target_type = {
+	.name		 = "dm-remap-v4",
+	.version	 = { 1, 0, 0 },
+	.features	 = DM_TARGET_NOWAIT,
+	.module		 = THIS_MODULE,
+	.ctr		 = dmr_ctr,
+	.dtr		 = dmr_dtr,
+	.map		 = dmr_map,
+	.end_io		 = dmr_end_io,
+	.presuspend	 = dmr_presuspend,
+	.presuspend_undo = dmr_presuspend_undo,
+	.preresume	 = dmr_preresume,
+	.resume		 = dmr_resume,
+	.status		 = dmr_status_line,
+	.message	 = dmr_target_message,
+	.prepare_ioctl	 = dmr_prepare_ioctl,
+	.iterate_devices = dmr_iterate_devices,
+	.io_hints	 = dmr_io_hints,
+};
+
+static int __init dmr_init(void)
+{
+	int r = dmr_core_init();
+
+	if (r)
+		return r;
+	r = dm_register_target(&dmr_target_type);
+	if (r)
+		dmr_core_exit();
+	return r;
+}
+
+static void __exit dmr_exit(void)
+{
+	dm_unregister_target(&dmr_target_type);
+	dmr_core_exit();
+}
+
+module_init(dmr_init);
+module_exit(dmr_exit);
+
+/* device-mapper asks for dm-<target>. */
+MODULE_ALIAS("dm-dm-remap-v4");
+MODULE_DESCRIPTION(DM_NAME " target that serves bad sectors from a spare device");
+MODULE_AUTHOR("dm-remap-v4 maintainers");
+MODULE_LICENSE("GPL");
