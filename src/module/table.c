@@ -365,8 +365,8 @@ unsigned long dmr_table_wants(const struct dmr_table *t)
 
 	if (2 * t->count > 3 * (u64)nr)
 		return 4 * nr;
-	if (nr > DMR_MIN_BUCKETS && 32 * t->count < 3 * (u64)nr)
-		return nr / 4;
+	while (nr > DMR_MIN_BUCKETS && 32 * t->count < 3 * (u64)nr)
+		nr /= 4;
 	return nr;
 }
 

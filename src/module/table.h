@@ -191,8 +191,9 @@ void dmr_table_remove(struct dmr_table *t, struct dmr_remap *remap);
  * dmr_table_wants - the number of buckets that the entries ask for
  *
  * Fourfold when count / buckets passes 1.5, a quarter when it falls below 3/32,
- * where a quarter of the buckets has the load that growing leaves behind (3/8): at
- * least three quarters of the entries come or go between two resizes.
+ * where a quarter of the buckets has the load that growing leaves behind (3/8), and
+ * so on down when many went at once: at least three quarters of the entries come or
+ * go between two resizes.
  *
  * Context: the writers' lock.
  * Return: the present number when nothing is to be done.
