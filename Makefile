@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# For people; Kbuild is for the kernel. "make help" tells what there is.
+
+build	:= build
+KDIR	?= /lib/modules/$(shell uname -r)/build
+K	?= 6.1
+kernels	:= 6.1 6.12 7
+
+.PHONY: all
+all:
+	@test -d $(KDIR) || { echo "no headers of the running kernel in $(KDIR):" \
+		"install linux-headers-$(shell uname -r), or set KDIR" >&2; exit 1; }
+	@mkdir -p $(build)/module/host
+	@cp -pru Kbuild src $(build)/module/host/
+	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules
+
+.PHONY: install
+install:
+	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
+	depmod -a
+
+.PHONY: setup demo check check-quick bench lint unit module vm vm-shell
+setup:
+	@scripts/setup
+
+demo: setup
+	@scripts/demo
+
+check: setup
+	@scripts/check
+
+check-quick: setup
+	@scripts/check quick
+
+bench: setup
+	@scripts/bench
+
+lint: setup
+	@scripts/lint
+
+unit: setup
+	@scripts/source
+	@$(MAKE) -s -C tests/unit check
+
+module: setup
+	@scripts/module $(K)
+	@echo $(build)/module/$(K)/dm-remap-v4.ko
+
+vm: setup
+	@scripts/vm -k $(K) $(T)
+
+vm-shell: setup
+	@scripts/vm -k $(K) --shell
+
+# What the tests run in the guest, which has no libraries of its own for them.
+programs := $(patsubst %.c,$(build)/tests/%,$(notdir $(wildcard tests/lib/*.c tests/vm/*.c)))
+.PHONY: programs
+programs: $(programs)
+
+vpath %.c tests/lib tests/vm
+$(build)/tests/%: %.c $(wildcard tests/lib/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Itests/lib -static -pthread -o $@ $<
+
+.PHONY: clean
+clean:
+	rm -rf $(build)
+
+.PHONY: help
+help:
+	@echo 'make                builds the module for the running kernel'
+	@echo 'make install        installs it'
+	@echo 'make demo           shows what it does, in a VM'
+	@echo 'make check          all tests, on kernels $(kernels)'
+	@echo 'make check-quick    the short ones, on 6.1'
+	@echo 'make bench          what it costs'
+	@echo 'make lint           sparse, checkpatch, shellcheck'
+	@echo 'make unit           the tests that need no kernel'
+	@echo 'make module K=6.12  the module for a kernel under test'
+	@echo 'make vm K=7 T=smoke one VM test, or all'
+	@echo 'make vm-shell K=7   a shell in the VM, the module loaded'
+	@echo 'make clean          removes build/, with all that was downloaded'
