@@ -6,10 +6,13 @@
 #ifndef TEST_DM_H
 #define TEST_DM_H
 
+#define _GNU_SOURCE
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@ typedef uint64_t u64;
 typedef uint32_t u32;
 
 #define DM_ROOM (512 * 1024)
+#define DM_MESSAGE_ROOM (DM_ROOM / 2)
 
 /* One line of a table. */
 struct dm_line {
@@ -124,10 +128,13 @@ static inline int dm_send(const char *name, u64 sector, const char *message,
 {
 	struct dm_ioctl *io = dm_prepare(name, 0);
 	struct dm_target_msg *msg = (void *)(dm_buf.room + io->data_start);
+	size_t size = strlen(message) + 1;
 	int r;
 
+	if (size > DM_MESSAGE_ROOM)
+		return -E2BIG;
 	msg->sector = sector;
-	snprintf(msg->message, DM_ROOM - sizeof(*io) - sizeof(*msg), "%s", message);
+	memcpy(msg->message, message, size);
 	r = dm_ioctl(DM_TARGET_MSG);
 	*reply = !r && io->flags & DM_DATA_OUT_FLAG ? dm_buf.room + io->data_start : "";
 	if (!r && io->flags & DM_BUFFER_FULL_FLAG)

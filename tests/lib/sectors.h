@@ -76,7 +76,7 @@ static inline u64 below(struct random *r, u64 n)
 	return random_u64(r) % n;
 }
 
-static inline int one_in(struct random *r, u64 n)
+static inline bool one_in(struct random *r, u64 n)
 {
 	return !below(r, n);
 }
@@ -183,7 +183,7 @@ static inline void *io_buffer(size_t size)
 }
 
 /* All of it, as read() and write() may do less. */
-static inline int io_all(int fd, int write, char *buf, size_t bytes, u64 sector,
+static inline int io_all(int fd, bool write, char *buf, size_t bytes, u64 sector,
 			 int flags)
 {
 	off_t at = sector * SECTOR;
