@@ -22,7 +22,7 @@ static int message(int argc, char **argv)
 	}
 	r = dm_send(argv[0], strtoull(argv[1], NULL, 10), words, &reply);
 	if (!r && *reply)
-		puts(reply);
+		printf("%s%s", reply, reply[strlen(reply) - 1] == '\n' ? "" : "\n");
 	return r;
 }
 
