@@ -6,6 +6,7 @@ build	:= build
 KDIR	?= /lib/modules/$(shell uname -r)/build
 K	?= 6.1
 kernels	:= 6.1 6.12 7
+test_dirs := $(addprefix tests/,lib vm demo bench debug)
 
 .PHONY: all
 all:
@@ -54,11 +55,11 @@ vm-shell: setup
 	@scripts/vm -k $(K) --shell
 
 # What the tests run in the guest, which has no libraries of its own for them.
-programs := $(patsubst %.c,$(build)/tests/%,$(notdir $(wildcard tests/lib/*.c tests/vm/*.c)))
+programs := $(notdir $(basename $(wildcard $(addsuffix /*.c,$(test_dirs)))))
 .PHONY: programs
-programs: $(programs)
+programs: $(programs:%=$(build)/tests/%)
 
-vpath %.c tests/lib tests/vm
+vpath %.c $(test_dirs)
 $(build)/tests/%: %.c $(wildcard tests/lib/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Itests/lib -static -pthread -o $@ $<
