@@ -273,9 +273,12 @@ static int dmr_remove_remap(struct dmr_core *core, struct dmr_call *call)
 	u64 start, len;
 	int r;
 
-	if (!call->argc || call->argc > 2)
+	if (!call->argc)
+		return dmr_refuse(core, -EINVAL, "remove_remap wants a main sector");
+	if (call->argc > 2)
 		return dmr_refuse(core, -EINVAL,
-				  "remove_remap wants a main sector and perhaps a length");
+				  "remove_remap does not know the word '" DMR_WORD "'",
+				  call->argv[2]);
 
 	r = dmr_parse(core, "main sector", call->argv[0], &start);
 	if (r)
@@ -285,7 +288,7 @@ static int dmr_remove_remap(struct dmr_core *core, struct dmr_call *call)
 		if (!r)
 			r = dmr_check_main(core, start, len);
 	} else {
-		r = dmr_check_range(core, "main", start, 1, core->len);
+		r = dmr_check_main(core, start, core->block);
 		if (!r)
 			r = dmr_find_whole(core, start, &len);
 	}
@@ -421,6 +424,11 @@ static int dmr_list(struct dmr_core *core, struct dmr_call *call)
 		r = dmr_parse(core, "number of rows", call->argv[1], &rows);
 	if (r)
 		return r;
+	/* The end itself is where the last page leaves off. */
+	if (from > core->len)
+		return dmr_refuse(core, -ERANGE,
+				  "main sector %llu is beyond the device's %llu sectors",
+				  from, core->len);
 	if (!rows || rows > DMR_MAX_ROWS)
 		return dmr_refuse(core, -ERANGE, "number of rows %llu is not from 1 to %u",
 				  rows, DMR_MAX_ROWS);
@@ -556,7 +564,8 @@ static int dmr_help(struct dmr_core *core, struct dmr_call *call)
 		return 1;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(dmr_verbs); i++)
-		DMEMIT("%s %s\n", dmr_verbs[i].name, dmr_verbs[i].args);
+		DMEMIT("%s%s%s\n", dmr_verbs[i].name,
+		       *dmr_verbs[i].args ? " " : "", dmr_verbs[i].args);
 	return 1;
 }
 
