@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Included before table.c: counts the cells that lookups probe, and what they walk. */
+#ifndef SHIM_PROBE_H
+#define SHIM_PROBE_H
+
+/**
+ * struct probe - what lookups cost
+ * @cells:	cells probed
+ * @steps:	entries walked
+ * @chain:	entries walked in the present cell
+ * @longest:	the most in any
+ */
+struct probe {
+	unsigned long	cells;
+	unsigned long	steps;
+	unsigned long	chain;
+	unsigned long	longest;
+};
+
+extern struct probe probe;
+
+static inline void probe_cell(void)
+{
+	probe.cells++;
+	probe.chain = 0;
+}
+
+static inline void probe_step(void)
+{
+	probe.steps++;
+	if (++probe.chain > probe.longest)
+		probe.longest = probe.chain;
+}
+
+#define DMR_TABLE_PROBE()	probe_cell()
+#define DMR_TABLE_STEP()	probe_step()
+
+#endif /* SHIM_PROBE_H */
