@@ -23,11 +23,6 @@
 #define SPARE_FIRST	8
 #define AUTO		NOTHING
 
-/* What a sector of a device may hold; the same twice where it is known. */
-struct cell {
-	u64 a, b;
-};
-
 struct remap {
 	u64 start, spare, len;
 };
@@ -198,6 +193,15 @@ static char *pick_buffer(void)
 	return buffer + below(&rnd, 8) * block * SECTOR;
 }
 
+/* Not without waiting, or not on this device. */
+static bool declined(ssize_t got)
+{
+	if (got != -EAGAIN && got != -EOPNOTSUPP)
+		return false;
+	nr_declined++;
+	return true;
+}
+
 /* In one to four pieces of memory; as many sectors as the kernel takes at once. */
 static ssize_t io_pieces(bool write, char *buf, u64 start, u64 n, int flags)
 {
@@ -244,10 +248,8 @@ static void read_nowait(void)
 	describe("NOWAIT read", start, n);
 	got = io_pieces(false, buf, start, n, RWF_NOWAIT);
 	nr_nowait++;
-	if (got == -EAGAIN) {
-		nr_declined++;
+	if (declined(got))
 		return;
-	}
 	must(got);
 	compare(start, got, buf);
 }
@@ -296,10 +298,8 @@ static void write_with(const char *what, int flags)
 	if (flags & RWF_NOWAIT) {
 		nr_nowait++;
 		/* In part, perhaps. */
-		if (got == -EAGAIN) {
-			nr_declined++;
+		if (declined(got))
 			got = 0;
-		}
 		flags = 0;
 	}
 	must(got);
@@ -615,6 +615,12 @@ static u64 pick_within(u64 start, u64 room, u64 n)
 	}
 }
 
+/* By turns few and long, and many and short. */
+static bool many(void)
+{
+	return done / 1500 % 2;
+}
+
 /* Mostly where nothing is remapped, touching what is. */
 static struct remap pick_remap(u64 max)
 {
@@ -780,7 +786,7 @@ static void added(const struct remap *want, unsigned int nr_want, bool nocopy)
 
 static void add(void)
 {
-	struct remap want = pick_remap(MAX_LEN);
+	struct remap want = pick_remap(many() ? 256 : MAX_LEN);
 	bool nocopy = one_in(&rnd, 4);
 	char spare[32] = "auto";
 	int r = expected_of(&want, 1);
@@ -798,14 +804,14 @@ static void add_many(void)
 {
 	static char message[MAX_BATCH * 64];
 	struct remap want[MAX_BATCH];
-	unsigned int nr = log_uniform(&rnd, MAX_BATCH), size = 0;
+	unsigned int nr = many() ? MAX_BATCH : log_uniform(&rnd, MAX_BATCH), size = 0;
 	bool nocopy = one_in(&rnd, 4);
 	int r;
 
 	if (nocopy)
 		drop_cache();
 	for (unsigned int i = 0; i < nr; i++) {
-		want[i] = pick_remap(512);
+		want[i] = pick_remap(256);
 		size += sprintf(message + size, want[i].spare == AUTO ?
 				" %llu auto %llu" : " %llu %llu %llu",
 				(unsigned long long)want[i].start,
@@ -891,7 +897,7 @@ static void remove_some(void)
 	const struct remap *r, *last;
 	u64 start, n, i;
 
-	if (!nr_remaps || one_in(&rnd, 12)) {
+	if (!nr_remaps || one_in(&rnd, many() ? 48 : 12)) {
 		/* Anything at all. */
 		n = log_uniform(&rnd, MAX_LEN / block) * block;
 		start = below(&rnd, (len - n) / block + 1) * block;
@@ -900,7 +906,7 @@ static void remove_some(void)
 	}
 	i = below(&rnd, nr_remaps);
 	r = &remaps[i];
-	last = &remaps[min_u64(nr_remaps - 1, i + log_uniform(&rnd, 32) - 1)];
+	last = &remaps[min_u64(nr_remaps - 1, i + log_uniform(&rnd, 16) - 1)];
 	switch (below(&rnd, 4)) {
 	case 0:
 		remove_range(r->start, r->start + r->len, true);
@@ -1044,30 +1050,6 @@ static const struct {
 	{ "reloads", reload, 10 },
 };
 
-static void write_raw(int fd, u64 size, u32 tag, struct cell *cells)
-{
-	for (u64 at = 0; at < size; at += MAX_IO) {
-		u64 n = min_u64(MAX_IO, size - at);
-
-		for (u64 i = 0; i < n; i++) {
-			u64 value = stamp((at + i) | tag, 1);
-
-			put_stamp(buffer + i * SECTOR, value);
-			cells[at + i] = (struct cell){ value, value };
-		}
-		must(io_all(fd, true, buffer, n * SECTOR, at, 0));
-	}
-}
-
-static void *zalloc(u64 nr, size_t size)
-{
-	void *p = calloc(nr, size);
-
-	if (!p)
-		die("no memory");
-	return p;
-}
-
 static void set_up(void)
 {
 	char path[64];
@@ -1094,8 +1076,12 @@ static void set_up(void)
 	memset(to, 0xff, len * sizeof(*to));
 	memset(pending, 0xff, len * sizeof(*pending));
 	memset(busy, 1, spare_first);
-	write_raw(main_fd, main_size, 0, on_main);
-	write_raw(spare_fd, spare_size, ON_SPARE, on_spare);
+	write_raw(main_fd, main_size, 0, buffer);
+	write_raw(spare_fd, spare_size, ON_SPARE, buffer);
+	for (u64 s = 0; s < main_size; s++)
+		on_main[s].a = on_main[s].b = stamp(s, 1);
+	for (u64 s = 0; s < spare_size; s++)
+		on_spare[s].a = on_spare[s].b = stamp(s | ON_SPARE, 1);
 
 	snprintf(doing, sizeof(doing), "creation of the device");
 	must(dm_create(NAME, &minor));

@@ -85,9 +85,13 @@ static inline bool one_in(struct random *r, u64 n)
 static inline u64 log_uniform(struct random *r, u64 max)
 {
 	unsigned int bits = 64 - __builtin_clzll(max);
-	u64 n = 1ULL << below(r, bits);
+	u64 n;
 
-	return min_u64(n + below(r, n), max);
+	do {
+		n = 1ULL << below(r, bits);
+		n += below(r, n);
+	} while (n > max);
+	return n;
 }
 
 static inline u64 now_ms(void)
@@ -140,6 +144,11 @@ static inline const char *show(char text[64], u64 value)
 		snprintf(text, 64, "sector %u, write %u", sector, version);
 	return text;
 }
+
+/* What a sector may hold; the same twice where it is known. */
+struct cell {
+	u64 a, b;
+};
 
 /*
  * Devices
@@ -199,6 +208,30 @@ static inline int io_all(int fd, bool write, char *buf, size_t bytes, u64 sector
 		bytes -= n;
 	}
 	return 0;
+}
+
+/* Fill a device with sectors that say where they are. */
+static inline void write_raw(int fd, u64 size, u32 tag, char *buf)
+{
+	for (u64 at = 0; at < size; at += MAX_IO) {
+		u64 n = min_u64(MAX_IO, size - at);
+		int r;
+
+		for (u64 i = 0; i < n; i++)
+			put_stamp(buf + i * SECTOR, stamp((at + i) | tag, 1));
+		r = io_all(fd, true, buf, n * SECTOR, at, 0);
+		if (r)
+			die("writing to a raw device: %s", strerror(-r));
+	}
+}
+
+static inline void *zalloc(u64 nr, size_t size)
+{
+	void *p = calloc(nr, size);
+
+	if (!p)
+		die("no memory");
+	return p;
 }
 
 #endif /* TEST_SECTORS_H */
