@@ -413,7 +413,7 @@ static int dmr_list(struct dmr_core *core, struct dmr_call *call)
 {
 	unsigned int maxlen = call->maxlen;
 	char *result = call->result;
-	u64 from = 0, rows = DMR_MAX_ROWS;
+	u64 from = 0, end = 0, rows = DMR_MAX_ROWS;
 	size_t sz = 0;
 	u64 row[3];
 	int r = 0;
@@ -434,8 +434,14 @@ static int dmr_list(struct dmr_core *core, struct dmr_call *call)
 				  rows, DMR_MAX_ROWS);
 
 	*result = '\0';
-	while (rows-- && dmr_list_next(core, &from, row))
-		DMEMIT("%llu %llu %llu\n", row[0], row[1], row[2]);
+	while (rows-- && dmr_list_next(core, &from, row)) {
+		/* One that is just being cut follows its own part: tell the rest. */
+		u64 told = row[0] < end ? end - row[0] : 0;
+
+		DMEMIT("%llu %llu %llu\n", row[0] + told, row[1] + told,
+		       row[2] - told);
+		end = from;
+	}
 	return 1;
 }
 
