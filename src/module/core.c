@@ -99,7 +99,8 @@ int dmr_core_quiesce(struct dmr_core *core, bool may_stop)
 		return r;
 
 	dmr_count(core, DMR_STAT_QUIESCES, 1);
-	WRITE_ONCE(core->gen, !old);
+	/* Pairs with dmr_core_enter(): who counts in the new one sees the change. */
+	smp_store_release(&core->gen, !old);
 	core->draining = &core->inflight[old].ref;
 	percpu_ref_kill(core->draining);
 	return dmr_core_settle(core, may_stop);

@@ -277,16 +277,21 @@ static inline bool dmr_core_stopping(const struct dmr_core *core)
  *
  * Count first and look up second, in one RCU section: then whoever changes the
  * table and waits for the generation to drain has waited for every bio that was
- * mapped without the change.
+ * mapped without the change. A generation that is being drained takes no more.
  *
  * Context: any, under rcu_read_lock().
  * Return: what dmr_core_leave() wants when the bio has returned from below.
  */
 static inline struct percpu_ref *dmr_core_enter(struct dmr_core *core)
 {
-	struct percpu_ref *ref = &core->inflight[READ_ONCE(core->gen)].ref;
+	struct percpu_ref *ref;
+	unsigned int gen;
 
-	percpu_ref_get(ref);
+	do {
+		/* Pairs with dmr_core_quiesce(): in the new one, the change is seen. */
+		gen = smp_load_acquire(&core->gen);
+		ref = &core->inflight[gen].ref;
+	} while (unlikely(!percpu_ref_tryget_live_rcu(ref)));
 	return ref;
 }
 

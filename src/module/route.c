@@ -77,29 +77,12 @@ static void dmr_route_discard(struct dmr_route *route)
 		route->side = DMR_MAIN;
 }
 
-void dmr_route(const struct dmr_core *core, enum req_op op, u64 start, u64 end,
-	       struct dmr_route *route)
+void dmr_route_rare(const struct dmr_core *core, enum req_op op, u8 flags, u64 start,
+		    struct dmr_route *route)
 {
-	struct dmr_run run;
-	u8 flags;
-
-	dmr_table_lookup(&core->table, start, end, &run);
-	route->end = run.end;
-	if (!run.remap) {
-		route->side = DMR_MAIN;
-		return;
-	}
-
-	route->spare = run.remap->ext.start + (start - run.remap->start);
-	/* Pairs with the release of whoever set them: the move was set up before. */
-	flags = smp_load_acquire(&run.remap->flags);
-	if (likely(!flags))
-		route->side = DMR_SPARE;
-	else
+	if (flags)
 		dmr_route_moving(&core->move, flags, op_is_write(op), start, route);
-
-	if (unlikely(op == REQ_OP_DISCARD) &&
-	    !bdev_max_discard_sectors(core->spare_bdev))
+	if (op == REQ_OP_DISCARD && !bdev_max_discard_sectors(core->spare_bdev))
 		dmr_route_discard(route);
 }
 

@@ -34,6 +34,10 @@ struct dmr_route {
 	u64		spare;
 };
 
+/* What dmr_route() leaves to it: a remap that is being moved, and discards. */
+void dmr_route_rare(const struct dmr_core *core, enum req_op op, u8 flags, u64 start,
+		    struct dmr_route *route);
+
 /**
  * dmr_route - find out how main sectors are served
  * @core:	the core
@@ -44,8 +48,26 @@ struct dmr_route {
  *
  * Context: any, in the RCU section that dmr_core_enter() was called in.
  */
-void dmr_route(const struct dmr_core *core, enum req_op op, u64 start, u64 end,
-	       struct dmr_route *route);
+static inline void dmr_route(const struct dmr_core *core, enum req_op op, u64 start,
+			     u64 end, struct dmr_route *route)
+{
+	struct dmr_run run;
+	u8 flags;
+
+	dmr_table_lookup(&core->table, start, end, &run);
+	route->end = run.end;
+	if (!run.remap) {
+		route->side = DMR_MAIN;
+		return;
+	}
+
+	route->side = DMR_SPARE;
+	route->spare = run.remap->ext.start + (start - run.remap->start);
+	/* Pairs with the release of whoever set them: the move was set up before. */
+	flags = smp_load_acquire(&run.remap->flags);
+	if (unlikely(flags || op == REQ_OP_DISCARD))
+		dmr_route_rare(core, op, flags, start, route);
+}
 
 /**
  * dmr_resend - take over a bio that cannot be sent from map

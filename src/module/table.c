@@ -171,16 +171,26 @@ static inline void dmr_search_chain(struct dmr_search *s, unsigned long hash)
 	}
 }
 
+/* Within eight cells only the low bits of the hash differ. */
+static inline unsigned long dmr_hash_before(const struct dmr_table *t, u64 cell,
+					    unsigned int level, unsigned long hash)
+{
+	if (likely(cell & 7))
+		return hash ^ cell ^ (cell - 1);
+	return dmr_hash(t, cell - 1, level);
+}
+
 /* Which entry covers the first sector? Its own cell of each level, and the one before. */
 static bool dmr_search_cover(struct dmr_search *s, u64 levels)
 {
 	for (; levels; levels &= levels - 1) {
 		unsigned int level = __ffs64(levels);
 		u64 cell = s->start >> level;
+		unsigned long hash = dmr_hash(s->t, cell, level);
 
-		dmr_search_chain(s, dmr_hash(s->t, cell, level));
+		dmr_search_chain(s, hash);
 		if (!s->cover && cell)
-			dmr_search_chain(s, dmr_hash(s->t, cell - 1, level));
+			dmr_search_chain(s, dmr_hash_before(s->t, cell, level, hash));
 		if (s->cover)
 			return true;
 	}
@@ -201,7 +211,6 @@ static void dmr_search_window(struct dmr_search *s, u64 levels, u64 from, u64 to
 
 		if (cell > last)
 			continue;
-		/* Within eight cells only the low bits of the hash differ. */
 		hash = dmr_hash(s->t, cell, level);
 		for (;;) {
 			dmr_search_chain(s, hash);
@@ -215,6 +224,37 @@ static void dmr_search_window(struct dmr_search *s, u64 levels, u64 from, u64 to
 	}
 }
 
+/*
+ * The first sector of [@start, @edge) that an entry starts at, or @edge; what covers
+ * @start was looked for, if its slice was dirty; what turns it dirty now comes later
+ * than the lookup. Apart, to keep the lookup of a short bio short.
+ */
+static noinline u64 dmr_search_edge(const struct dmr_table *t, struct dmr_buckets *b,
+				    const struct dmr_slices *slices, u64 levels,
+				    u64 start, u64 edge)
+{
+	struct dmr_search s = { .t = t, .b = b, .start = start, .edge = edge };
+	u64 from = start;
+
+	while (from < s.edge) {
+		u64 slice = from >> slices->shift;
+		u64 to;
+
+		if (!test_bit(slice, slices->dirty)) {
+			/* No further than asked, or its cost were the device's. */
+			slice = find_next_bit(slices->dirty,
+					      ((s.edge - 1) >> slices->shift) + 1,
+					      slice);
+			from = slice << slices->shift;
+			continue;
+		}
+		to = min(s.edge, ((from >> DMR_WINDOW_SHIFT) + 1) << DMR_WINDOW_SHIFT);
+		dmr_search_window(&s, levels, from, to);
+		from = to;
+	}
+	return s.edge;
+}
+
 void dmr_table_lookup(const struct dmr_table *t, u64 start, u64 end,
 		      struct dmr_run *run)
 {
@@ -226,26 +266,17 @@ void dmr_table_lookup(const struct dmr_table *t, u64 start, u64 end,
 		.start = start,
 		.edge = end,
 	};
-	u64 from = start;
+	bool dirty = test_bit(start >> slices->shift, slices->dirty);
 
-	while (from < s.edge) {
-		u64 slice = from >> slices->shift;
-		u64 to;
-
-		if (!test_bit(slice, slices->dirty)) {
-			slice = find_next_bit(slices->dirty, slices->nr, slice);
-			from = slice < slices->nr ? slice << slices->shift : s.edge;
-			continue;
-		}
-		if (from == start && dmr_search_cover(&s, levels)) {
-			run->remap = s.cover;
-			run->end = min(end, dmr_remap_end(s.cover));
-			return;
-		}
-		to = min(s.edge, ((from >> DMR_WINDOW_SHIFT) + 1) << DMR_WINDOW_SHIFT);
-		dmr_search_window(&s, levels, from, to);
-		from = to;
+	if (dirty && dmr_search_cover(&s, levels)) {
+		run->remap = s.cover;
+		run->end = min(end, dmr_remap_end(s.cover));
+		return;
 	}
+
+	/* All in one cell of each level, and that was looked at: nothing is left. */
+	if (!dirty || (levels && (start ^ (s.edge - 1)) >> __ffs64(levels)))
+		s.edge = dmr_search_edge(t, s.b, slices, levels, start, s.edge);
 	run->remap = NULL;
 	run->end = s.edge;
 }
