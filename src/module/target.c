@@ -11,7 +11,9 @@
 #include "route.h"
 
 #include <linux/bio.h>
+#include <linux/ctype.h>
 #include <linux/device-mapper.h>
+#include <linux/kstrtox.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -53,15 +55,16 @@ static int dmr_parse_spare_low(struct dm_target *ti, struct dm_arg_set *as,
 			       struct dmr_target *t)
 {
 	const char *word = dm_shift_arg(as);
-	char end;
+	int r = -EINVAL;
 
-	/* sscanf() takes a minus sign. */
-	if (!word || *word < '0' || *word > '9' ||
-	    sscanf(word, "%llu%c", &t->user.spare_low, &end) != 1) {
+	/* kstrtoull() takes a sign; sscanf() takes 2^64 for 0. */
+	if (word && isdigit(*word))
+		r = kstrtoull(word, 10, &t->user.spare_low);
+	if (r && r != -ERANGE) {
 		ti->error = "Invalid spare_low";
 		return -EINVAL;
 	}
-	if (t->user.spare_low > bdev_nr_sectors(t->spare->bdev)) {
+	if (r || t->user.spare_low > bdev_nr_sectors(t->spare->bdev)) {
 		ti->error = "spare_low is beyond the spare device";
 		return -ERANGE;
 	}
@@ -80,6 +83,11 @@ static int dmr_parse_options(struct dm_target *ti, struct dm_arg_set *as,
 	t->user.spare_low = DMR_LOW_DEFAULT;
 	if (!as->argc)
 		return 0;
+	/* One digit: dm_read_arg_group() takes 2^32 for 0. */
+	if (as->argv[0][0] && as->argv[0][1]) {
+		ti->error = counted->error;
+		return -EINVAL;
+	}
 	r = dm_read_arg_group(counted, as, &nr, &ti->error);
 	if (r)
 		return r;
