@@ -173,9 +173,10 @@ static void dmr_dual_end(struct bio *bio)
 	spin_lock_irqsave(&m->lock, flags);
 	/*
 	 * Before the commit the old side alone counts, and a new side that does not
-	 * take its writes must not become the only one. After it both do.
+	 * take its writes must not become the only one. After it both do. That it
+	 * cannot do write-zeroes or the like is no fault: whoever asked does without.
 	 */
-	if (ours || m->committed)
+	if (ours || m->committed || bio->bi_status == BLK_STS_NOTSUPP)
 		dmr_parent_error(parent, bio->bi_status);
 	else if (bio->bi_status)
 		m->error = bio->bi_status;
