@@ -164,7 +164,7 @@ static void submit(struct worker *w, struct slot *s)
 	pick(w, s - w->slots, &s->start, &s->n);
 	if (overlaps(w, s->start, s->n))
 		return;
-	if (one_in(&w->rnd, 16)) {
+	if (one_in(&w->rnd, 8)) {
 		special(w, s->start, s->n, s->buf);
 		return;
 	}
@@ -336,23 +336,46 @@ static void add(struct random *rnd)
 	adds += !tell(message, may);
 }
 
+/* All of a remap, or from its middle on, or up to there. */
+static void near_remap(struct random *rnd, u64 *start, u64 *n)
+{
+	unsigned long long first, spare, length;
+	char message[64];
+	const char *reply;
+
+	snprintf(message, sizeof(message), "list %llu 1", (unsigned long long)*start);
+	must(message, dm_send(NAME, 0, message, &reply));
+	if (sscanf(reply, "%llu %llu %llu", &first, &spare, &length) != 3 ||
+	    first + length > owned)
+		return;
+	*start = first;
+	*n = length;
+	if (length > block && one_in(rnd, 2)) {
+		*n = (1 + below(rnd, length / block - 1)) * block;
+		if (one_in(rnd, 2))
+			*start += length - *n;
+	}
+}
+
 static void remove_some(struct random *rnd)
 {
 	static const int may[] = { ENOENT, EBUSY, EINTR, 0 };
 	bool nocopy = one_in(rnd, 6);
 	char message[128];
-	u64 n = pick_len(rnd);
+	u64 n = pick_len(rnd), start;
 
 	if (nocopy)
 		n = min_u64(n, guard - owned);
+	start = pick_start(rnd, n, nocopy);
+	if (!nocopy && one_in(rnd, 2))
+		near_remap(rnd, &start, &n);
 	/* clear_all would take the guard along. */
-	if (!nocopy && one_in(rnd, 40))
-		snprintf(message, sizeof(message), "remove_remap 0 %llu",
-			 (unsigned long long)owned);
-	else
-		snprintf(message, sizeof(message), "remove_remap %llu %llu%s",
-			 (unsigned long long)pick_start(rnd, n, nocopy),
-			 (unsigned long long)n, nocopy ? " nocopy" : "");
+	if (!nocopy && one_in(rnd, 60)) {
+		start = 0;
+		n = owned;
+	}
+	snprintf(message, sizeof(message), "remove_remap %llu %llu%s",
+		 (unsigned long long)start, (unsigned long long)n, nocopy ? " nocopy" : "");
 	removes += !tell(message, may);
 }
 
@@ -386,7 +409,7 @@ static void *interrupt(void *context)
 	while (!stop) {
 		u32 flags = 0;
 
-		usleep(below(&rnd, 400000));
+		usleep(below(&rnd, 1500000));
 		if (one_in(&rnd, 2))
 			flags |= DM_NOFLUSH_FLAG;
 		if (one_in(&rnd, 2))
