@@ -351,7 +351,7 @@ static struct model model;
 
 static void random_changes(u64 first, u64 size)
 {
-	unsigned long times = unit_times(2000, 20000, 500000);
+	unsigned long times = unit_times(4000, 60000, 1000000);
 	struct model *m = &model;
 	unsigned int most = 0;
 	bool growing = true;

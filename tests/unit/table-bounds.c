@@ -200,6 +200,8 @@ static void chains(u64 n, unsigned int seeds, unsigned int every)
 	unsigned int param, nr = 0;
 
 	for_each_pattern(p, param) {
+		unsigned long most = 0;
+
 		if (nr++ % every)
 			continue;
 		for (u64 seed = unit_seed; seed < unit_seed + seeds; seed++, tables++) {
@@ -208,8 +210,11 @@ static void chains(u64 n, unsigned int seeds, unsigned int every)
 			CHECK(chain <= MAX_CHAIN * (p->pairs ? 2 : 1),
 			      "%s %u, seed %lu: a chain of %lu", p->name, param, seed,
 			      chain);
-			longest[p->pairs] = max(longest[p->pairs], chain);
+			most = max(most, chain);
 		}
+		longest[p->pairs] = max(longest[p->pairs], most);
+		if (unit_level == FULL)
+			unit_note("%s %u: no chain above %lu", p->name, param, most);
 	}
 	unit_note("%lu tables of %lu remaps: no chain above %lu; of pairs, %lu", tables, n,
 		  longest[false], longest[true]);

@@ -523,15 +523,15 @@ static void test_small(void)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(lens); i++)
 		random_changes(lens[i], min(lens[i], 3000UL),
-			       unit_times(5000, 40000, 1000000));
+			       unit_times(5000, 60000, 1000000));
 }
 
 static void test_large(void)
 {
-	random_changes(1ULL << 21, 20000, unit_times(20000, 150000, 4000000));
-	random_changes((1ULL << 31) + 12345, 2000, unit_times(4000, 30000, 1000000));
-	random_changes(1ULL << 40, 20000, unit_times(10000, 100000, 1000000));
-	random_changes(1ULL << DMR_SECTOR_BITS, 2000, unit_times(5000, 50000, 1000000));
+	random_changes(1ULL << 21, 20000, unit_times(20000, 80000, 4000000));
+	random_changes((1ULL << 31) + 12345, 2000, unit_times(4000, 15000, 1000000));
+	random_changes(1ULL << 40, 20000, unit_times(10000, 40000, 1000000));
+	random_changes(1ULL << DMR_SECTOR_BITS, 2000, unit_times(5000, 20000, 1000000));
 }
 
 /* Few entries or many, short or long, on a few slices, looked at from every sector. */

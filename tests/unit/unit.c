@@ -66,7 +66,6 @@ static bool run(unsigned int number, const struct unit_test *test)
 		test->run();
 	}
 	printf("%sok %u - %s\n", ok ? "" : "not ", number, test->name);
-	fflush(stdout);
 	return ok;
 }
 
@@ -103,13 +102,13 @@ int unit_main(int argc, char **argv, const struct unit_test *tests, unsigned int
 	unsigned int number = 0;
 	bool ok = true;
 
+	setlinebuf(stdout);
 	printf("TAP version 13\n");
 	read_environment();
 	for (unsigned int i = 0; i < nr; i++)
 		if (wanted(argc, argv, tests[i].name))
 			ok &= run(++number, &tests[i]);
 	printf("1..%u\n", number);
-	fflush(stdout);
 	/* What a failed test left allocated is no leak of its own. */
 	if (!ok || !number)
 		_exit(1);
