@@ -10,9 +10,9 @@
  */
 struct entry {
 	struct cds_lfht_node	node;
-	uint64_t		start;
-	uint64_t		len;
-	uint64_t		spare;
+	unsigned long		start;
+	unsigned long		len;
+	unsigned long		spare;
 };
 
 struct lfht {
@@ -22,7 +22,7 @@ struct lfht {
 };
 
 /* As in table.c. */
-static unsigned long hash(uint64_t h)
+static unsigned long hash(unsigned long h)
 {
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccdULL;
@@ -34,10 +34,10 @@ static unsigned long hash(uint64_t h)
 
 static int match(struct cds_lfht_node *node, const void *key)
 {
-	return caa_container_of(node, struct entry, node)->start == *(const uint64_t *)key;
+	return caa_container_of(node, struct entry, node)->start == *(const unsigned long *)key;
 }
 
-struct lfht *lfht_new(size_t n, uint64_t (*at)(size_t i), size_t buckets)
+struct lfht *lfht_new(size_t n, unsigned long (*at)(size_t i), size_t buckets)
 {
 	struct lfht *t = malloc(sizeof(*t));
 
@@ -63,7 +63,7 @@ void lfht_free(struct lfht *t)
 	free(t);
 }
 
-size_t lfht_lookup(struct lfht *t, const uint64_t *keys, size_t n)
+size_t lfht_lookup(struct lfht *t, const unsigned long *keys, size_t n)
 {
 	struct cds_lfht_iter iter;
 	size_t found = 0;

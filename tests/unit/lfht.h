@@ -4,15 +4,14 @@
 #define LFHT_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct lfht;
 
 /* A table of @n entries for the keys @at(0) to @at(@n - 1), in so many buckets. */
-struct lfht *lfht_new(size_t n, uint64_t (*at)(size_t i), size_t buckets);
+struct lfht *lfht_new(size_t n, unsigned long (*at)(size_t i), size_t buckets);
 void lfht_free(struct lfht *t);
 
 /* Look for every key; returns how many are there. */
-size_t lfht_lookup(struct lfht *t, const uint64_t *keys, size_t n);
+size_t lfht_lookup(struct lfht *t, const unsigned long *keys, size_t n);
 
 #endif /* LFHT_H */

@@ -50,7 +50,7 @@ static double now(void)
 }
 
 /* Remap @i is at its beginning. */
-static uint64_t place(size_t i)
+static unsigned long place(size_t i)
 {
 	return i * spacing;
 }
@@ -230,7 +230,9 @@ int main(void)
 
 	unit_seed = 1;
 	printf("ns a lookup of 4 KiB in 4 TiB, beside liburcu's lfht\n\n");
-	printf("           hit   lfht  ratio     miss   lfht  ratio    clean    1 MiB     next   insert   resize\n");
+	printf("%-6s %6s %6s %6s %8s %6s %6s %8s %8s %8s %8s %8s\n", "", "hit", "lfht",
+	       "ratio", "miss", "lfht", "ratio", "clean", "1 MiB", "next", "insert",
+	       "resize");
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
 		measure(sizes[i].n, &f[i]);
 		row(sizes[i].name, &f[i]);

@@ -134,9 +134,19 @@ static const struct pattern patterns[] = {
 
 static const struct pattern *const blocks = &patterns[8];
 
-#define for_each_pattern(p, param)						\
-	for (p = patterns; p < patterns + ARRAY_SIZE(patterns); p++)		\
-		for (param = p->from; param <= p->to; param += p->by)
+/* The next parameter, or the next pattern: false behind the last. */
+static bool pattern_next(const struct pattern **p, unsigned int *param)
+{
+	if (*p && *param + (*p)->by <= (*p)->to) {
+		*param += (*p)->by;
+		return true;
+	}
+	*p = *p ? *p + 1 : patterns;
+	if (*p == patterns + ARRAY_SIZE(patterns))
+		return false;
+	*param = (*p)->from;
+	return true;
+}
 
 /* File the pattern's first @n remaps in a table of the size that they ask for. */
 static void pattern_file(const struct pattern *p, unsigned int param, u64 n, u64 seed,
@@ -196,10 +206,10 @@ static unsigned long longest_chain(const struct pattern *p, unsigned int param, 
 static void chains(u64 n, unsigned int seeds, unsigned int every)
 {
 	unsigned long longest[2] = {}, tables = 0;
-	const struct pattern *p;
+	const struct pattern *p = NULL;
 	unsigned int param, nr = 0;
 
-	for_each_pattern(p, param) {
+	while (pattern_next(&p, &param)) {
 		unsigned long most = 0;
 
 		if (nr++ % every)
@@ -263,7 +273,7 @@ static unsigned long most_cells(const struct dmr_table *t, u64 start, u64 end,
 	return cells;
 }
 
-static void cells(const struct pattern *p, unsigned int param, u64 n, u64 lookups)
+static void check_cells(const struct pattern *p, unsigned int param, u64 n, u64 lookups)
 {
 	struct rnd r = { unit_seed };
 	unsigned long single = 0;
@@ -304,12 +314,12 @@ static void cells(const struct pattern *p, unsigned int param, u64 n, u64 lookup
 
 static void test_cells(void)
 {
-	const struct pattern *p;
+	const struct pattern *p = NULL;
 	unsigned int param;
 
-	for_each_pattern(p, param)
-		cells(p, param, unit_times(5000, 20000, MILLION),
-		      unit_times(5000, 20000, 1000000));
+	while (pattern_next(&p, &param))
+		check_cells(p, param, unit_times(5000, 20000, MILLION),
+			    unit_times(5000, 20000, 1000000));
 }
 
 /*
