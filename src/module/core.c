@@ -22,8 +22,11 @@ static DEFINE_MUTEX(users_lock);
 
 struct dmr_remap *dmr_remap_alloc(void)
 {
-	struct dmr_remap *remap = kmem_cache_zalloc(remap_cache, GFP_KERNEL);
+	struct dmr_remap *remap;
 
+	/* -ENOMEM is an answer; a verb under memalloc_noio_save() must not wait. */
+	remap = kmem_cache_zalloc(remap_cache,
+				  GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	/* In no spare: whoever undoes a batch goes by it. */
 	if (remap)
 		RB_CLEAR_NODE(&remap->ext.node);
@@ -123,20 +126,10 @@ void dmr_core_start(struct dmr_core *core)
  *----------------------------------------------------------------
  */
 
-static void dmr_core_free_remaps(struct dmr_core *core)
+static void dmr_free_entry(const struct dmr_table *t, struct dmr_remap *remap,
+			   void *context)
 {
-	struct dmr_remap *remap;
-
-	for (u64 from = 0;; cond_resched()) {
-		rcu_read_lock();
-		remap = dmr_table_next(&core->table, from);
-		rcu_read_unlock();
-		if (!remap)
-			break;
-		from = dmr_remap_end(remap);
-		dmr_table_remove(&core->table, remap);
-		dmr_remap_free(remap);
-	}
+	dmr_remap_free(remap);
 }
 
 static void dmr_core_destroy(struct dmr_core *core)
@@ -146,7 +139,7 @@ static void dmr_core_destroy(struct dmr_core *core)
 	dmr_core_settle(core, false);
 	synchronize_rcu();
 
-	dmr_core_free_remaps(core);
+	dmr_table_each(&core->table, dmr_free_entry, NULL);
 	dm_kcopyd_client_destroy(core->kcopyd);
 	percpu_ref_exit(&core->inflight[0].ref);
 	percpu_ref_exit(&core->inflight[1].ref);
@@ -215,37 +208,38 @@ static bool dmr_users_collide(const struct dmr_user *a, const struct dmr_user *b
 	       (a->md != b->md || a->table == b->table);
 }
 
-/* Do the remaps fit a table? Lock-free, so the answer of a constructor is advice. */
+/**
+ * struct dmr_fit - do the remaps fit a table?
+ * @u:		the table
+ * @misfit:	why not
+ */
+struct dmr_fit {
+	const struct dmr_user	*u;
+	char			*misfit;
+};
+
+static void dmr_fit_entry(const struct dmr_table *t, struct dmr_remap *remap,
+			  void *context)
+{
+	struct dmr_fit *fit = context;
+
+	if (dmr_remap_end(remap) > fit->u->len)
+		fit->misfit = "Target length cuts off a remap";
+	else if ((remap->start | remap->ext.start | remap->ext.len) &
+		 (dmr_user_block(fit->u) - 1))
+		fit->misfit = "Main device's logical block misaligns a remap";
+}
+
+/* Not under the change lock, so the answer of a constructor is advice. */
 static char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 {
-	unsigned int block = dmr_user_block(u);
-	char *misfit = NULL;
-	u64 from = 0;
+	struct dmr_fit fit = { .u = u };
 
 	if (bdev_nr_sectors(u->spare) < dmr_spare_size(&core->spare))
 		return "Spare device has become smaller";
-	if (u->len >= core->len && block <= core->block)
-		return NULL;
-
-	while (!misfit) {
-		const struct dmr_remap *remap;
-
-		rcu_read_lock();
-		remap = dmr_table_next(&core->table, from);
-		if (remap) {
-			from = dmr_remap_end(remap);
-			if (from > u->len)
-				misfit = "Target length cuts off a remap";
-			else if ((remap->start | remap->ext.start |
-				  remap->ext.len) & (block - 1))
-				misfit = "Main device's logical block misaligns a remap";
-		}
-		rcu_read_unlock();
-		if (!remap)
-			break;
-		cond_resched();
-	}
-	return misfit;
+	if (u->len < core->len || dmr_user_block(u) > core->block)
+		dmr_table_each(&core->table, dmr_fit_entry, &fit);
+	return fit.misfit;
 }
 
 int dmr_core_get(struct dmr_user *u, char **error)
@@ -290,14 +284,16 @@ out:
 void dmr_core_put(struct dmr_user *u)
 {
 	struct dmr_core *core = u->core;
+	bool last;
 
 	mutex_lock(&users_lock);
 	list_del(&u->node);
 	if (core->in_force == u)
 		core->in_force = NULL;
-	if (!--core->users)
-		dmr_core_destroy(core);
+	last = !--core->users;
 	mutex_unlock(&users_lock);
+	if (last)
+		dmr_core_destroy(core);
 }
 
 static u64 dmr_core_low_default(const struct dmr_core *core)
@@ -433,8 +429,7 @@ void dmr_core_notice(struct dmr_core *core)
 {
 	const char *state = dmr_core_state(core);
 	bool low = core->spare.free < core->spare_low;
-	/* Below it is news, above it just arms the next one. */
-	bool news = state != core->state || (low && !core->low);
+	bool news = state != core->state || low != core->low;
 
 	core->state = state;
 	core->low = low;
@@ -453,7 +448,7 @@ const char *dmr_core_state(const struct dmr_core *core)
 
 size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 {
-	u64 remaps = dmr_core_remaps(core);
+	u64 remaps = READ_ONCE(core->remaps);
 	unsigned long buckets;
 	size_t sz = 0;
 	u64 load;
@@ -464,7 +459,7 @@ size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 	load = div64_u64(remaps * 100, buckets);
 
 	DMEMIT("%s remaps=%llu sectors=%llu buckets=%lu load=%llu.%02llu",
-	       dmr_core_state(core), remaps, dmr_core_sectors(core), buckets,
+	       dmr_core_state(core), remaps, READ_ONCE(core->sectors), buckets,
 	       load / 100, load % 100);
 	DMEMIT(" resizes=%llu spare_free=%llu/%llu lost=0 pending=0",
 	       READ_ONCE(core->table.resizes), READ_ONCE(core->spare.free),

@@ -81,8 +81,8 @@ static_assert(sizeof(long) == 8, "sectors are read without a lock");
 
 /**
  * struct dmr_move - the move in progress, if any (relocate.h)
- * @lock:	every field below it but the remaps; taken by map, so never
- *		held while anything sleeps or completes
+ * @lock:	every field below it; taken where bios end, so never held while
+ *		anything sleeps or completes
  * @active:	bios may wait here
  * @removing:	from the spare to main, else the other way
  * @committed:	the new side counts from here on: its errors are the bio's
@@ -131,7 +131,9 @@ struct dmr_move {
  * @spare_low:	raise an event when fewer sectors are free
  * @state:	as the last event told it
  * @low:	likewise: fewer than @spare_low are free
- * @adding:	remaps in the table that are not in force yet, and their sectors
+ * @remaps:	remaps in force; the table also has those that are being added, and
+ *		for a moment parts beside their whole
+ * @sectors:	in them
  * @resize_failed: the last resize found no memory; logged once
  *
  * @move:	the move in progress
@@ -162,8 +164,8 @@ struct dmr_core {
 	u64			spare_low;
 	const char		*state;
 	bool			low;
-	u64			adding;
-	u64			adding_sectors;
+	u64			remaps;
+	u64			sectors;
 	bool			resize_failed;
 
 	struct dmr_move		move;
@@ -347,15 +349,11 @@ static inline void dmr_count(struct dmr_core *core, enum dmr_stat stat, s64 n)
 /* Count a bio that failed. Context: any. */
 void dmr_count_error(struct dmr_core *core, const struct bio *bio);
 
-/* Remaps in force, and the sectors in them. Context: any; racy reads. */
-static inline u64 dmr_core_remaps(const struct dmr_core *core)
+/* A change of the map is complete: status tells it. Context: @change held. */
+static inline void dmr_core_counted(struct dmr_core *core)
 {
-	return READ_ONCE(core->table.count) - READ_ONCE(core->adding);
-}
-
-static inline u64 dmr_core_sectors(const struct dmr_core *core)
-{
-	return READ_ONCE(core->table.sectors) - READ_ONCE(core->adding_sectors);
+	WRITE_ONCE(core->remaps, core->table.count);
+	WRITE_ONCE(core->sectors, core->table.sectors);
 }
 
 /* The state as `dmsetup status` names it. Context: any. */

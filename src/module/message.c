@@ -5,6 +5,7 @@
 #include <linux/ctype.h>
 #include <linux/device-mapper.h>
 #include <linux/kstrtox.h>
+#include <linux/sched/mm.h>
 
 /* Rows of a reply, at most; the person asks again from where it ended. */
 #define DMR_MAX_ROWS	1000
@@ -207,9 +208,12 @@ static int dmr_add_remap(struct dmr_core *core, struct dmr_call *call)
 	struct dmr_batch batch = {};
 	int r;
 
-	if (call->argc != 3)
+	if (call->argc < 3)
+		return dmr_refuse(core, -EINVAL,
+				  "add_remap wants a main sector, a spare sector or auto, and a length");
+	if (call->argc > 3)
 		return dmr_refuse(core, -EINVAL, "add_remap does not know the word '" DMR_WORD "'",
-				  call->argv[call->argc - 1]);
+				  call->argv[3]);
 
 	r = dmr_parse_and_add(core, 3, call->argv, &batch, nocopy);
 	if (!r)
@@ -579,6 +583,7 @@ static int dmr_help(struct dmr_core *core, struct dmr_call *call)
 static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 			  struct dmr_call *call)
 {
+	unsigned int noio;
 	int r;
 
 	if (call->maxlen < DMR_REPLY_ROOM) {
@@ -591,6 +596,11 @@ static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 	if (mutex_lock_killable(&core->change))
 		return dmr_refuse(core, -EINTR, "%s was killed while it waited its turn",
 				  verb->name);
+	/*
+	 * A suspend waits for the message, and holds back new I/O meanwhile; so does a
+	 * window. Reclaim must wait for neither.
+	 */
+	noio = memalloc_noio_save();
 	if (READ_ONCE(core->stop))
 		r = dmr_refuse(core, -EBUSY, "%s: the device is suspended", verb->name);
 	else if (verb->flags & DMR_REMAPS && core->readonly)
@@ -598,6 +608,7 @@ static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 	else
 		r = verb->run(core, call);
 	dmr_core_notice(core);
+	memalloc_noio_restore(noio);
 	mutex_unlock(&core->change);
 	return r;
 }

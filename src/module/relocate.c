@@ -3,7 +3,6 @@
 #include "route.h"
 
 #include <linux/dm-kcopyd.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 
@@ -19,7 +18,8 @@ int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap)
 		size_t room = max_t(size_t, 16, 2 * batch->room);
 		struct dmr_remap **remaps;
 
-		remaps = kvmalloc_array(room, sizeof(*remaps), GFP_KERNEL);
+		remaps = kvmalloc_array(room, sizeof(*remaps),
+					GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 		if (!remaps)
 			return -ENOMEM;
 		if (batch->nr)
@@ -143,8 +143,6 @@ static int dmr_copy_blocks(struct dmr_core *core, struct dmr_window *one,
 /* @w[1] is room for trying again. */
 static int dmr_copy_window(struct dmr_core *core, struct dmr_window *w)
 {
-	/* Writes wait for this window: reclaim must not wait for the writes. */
-	unsigned int noio = memalloc_noio_save();
 	int r = 0;
 
 	dmr_copy_runs(core, &w[0]);
@@ -153,7 +151,6 @@ static int dmr_copy_window(struct dmr_core *core, struct dmr_window *w)
 			r = dmr_copy_blocks(core, &w[1], &w[0].runs[i]);
 	if (!r)
 		dmr_count(core, DMR_STAT_SECTORS_COPIED, w[0].sectors);
-	memalloc_noio_restore(noio);
 	return r;
 }
 
@@ -246,7 +243,7 @@ static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi)
 	r = dmr_core_quiesce(core, true);
 	if (r)
 		return dmr_refuse(core, r,
-				  "interrupted before main sector %llu; nothing was changed",
+				  "interrupted at main sector %llu; no remap of this move was changed",
 				  w->runs[0].from.bdev == core->main ?
 				  (u64)w->runs[0].from.sector : (u64)w->runs[0].to.sector);
 
@@ -433,14 +430,13 @@ static void dmr_add_insert(struct dmr_core *core, const struct dmr_batch *batch)
 		struct dmr_remap *remap = batch->remaps[i];
 
 		remap->flags = DMR_ADDING;
-		/* First, so that status never counts what is not in force. */
-		WRITE_ONCE(core->adding, core->adding + 1);
-		WRITE_ONCE(core->adding_sectors,
-			   core->adding_sectors + remap->ext.len);
 		dmr_table_insert(&core->table, remap);
-		dmr_core_resize(core);
+		/* While memory is short, once a message is enough. */
+		if (!core->resize_failed)
+			dmr_core_resize(core);
 		cond_resched();
 	}
+	dmr_core_resize(core);
 }
 
 static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
@@ -452,8 +448,6 @@ static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 			dmr_table_remove(&core->table, batch->remaps[i]);
 		cond_resched();
 	}
-	WRITE_ONCE(core->adding, 0);
-	WRITE_ONCE(core->adding_sectors, 0);
 	dmr_move_end(core);
 	/*
 	 * If writes went to both sides the disk must be done with them; else nothing
@@ -498,8 +492,7 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy)
 	}
 
 	dmr_batch_set_flags(batch, 0);
-	WRITE_ONCE(core->adding, 0);
-	WRITE_ONCE(core->adding_sectors, 0);
+	dmr_core_counted(core);
 	dmr_count(core, DMR_STAT_REMAPS_ADDED, batch->nr);
 	dmr_move_end(core);
 	/* The next move begins with nobody left who looks at this one. */
@@ -592,6 +585,7 @@ static void dmr_removal_publish(struct dmr_core *core, const struct dmr_removal 
 		dmr_table_remove(&core->table, rm->whole.remaps[i]);
 		cond_resched();
 	}
+	dmr_core_counted(core);
 }
 
 /* Nobody uses the spare sectors any more: they are free. */

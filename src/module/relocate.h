@@ -7,7 +7,7 @@
  * Before a window is copied, every write that was mapped without it has returned.
  * When all is copied and flushed, the new side is put in force with one store a
  * remap: both sides hold the same, so it does not matter who sees it when. Before
- * the verb answers, what was mapped by the old map has returned.
+ * the verb answers that it is done, what was mapped by the old map has returned.
  */
 #ifndef DMR_RELOCATE_H
 #define DMR_RELOCATE_H

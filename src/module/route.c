@@ -160,6 +160,14 @@ static void dmr_child_end(struct bio *bio)
 	bio_endio(parent);
 }
 
+/* No fault of the medium: whoever asked will write zeroes instead, to both sides. */
+static bool dmr_cannot_zero(const struct bio *bio)
+{
+	return bio_op(bio) == REQ_OP_WRITE_ZEROES &&
+	       (bio->bi_status == BLK_STS_NOTSUPP ||
+		bio->bi_status == BLK_STS_TARGET);
+}
+
 static void dmr_dual_end(struct bio *bio)
 {
 	struct dmr_child *child = container_of(bio, struct dmr_child, bio);
@@ -173,12 +181,11 @@ static void dmr_dual_end(struct bio *bio)
 	spin_lock_irqsave(&m->lock, flags);
 	/*
 	 * Before the commit the old side alone counts, and a new side that does not
-	 * take its writes must not become the only one. After it both do. That it
-	 * cannot do write-zeroes or the like is no fault: whoever asked does without.
+	 * take its writes must not become the only one. After it both do.
 	 */
-	if (ours || m->committed || bio->bi_status == BLK_STS_NOTSUPP)
+	if (ours || m->committed || dmr_cannot_zero(bio))
 		dmr_parent_error(parent, bio->bi_status);
-	else if (bio->bi_status)
+	else if (bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
 		m->error = bio->bi_status;
 	last = atomic_dec_and_test(&old->left);
 	if (last)
@@ -354,7 +361,6 @@ int dmr_route_init(struct dmr_core *core)
 	if (r)
 		return r;
 
-	/* One at a time: what waited goes in the order in which it came. */
 	core->wq = alloc_workqueue("dm-remap-v4", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
 	if (!core->wq) {
 		bioset_exit(&core->bios);

@@ -23,10 +23,10 @@
 struct dmr_buckets {
 	unsigned long		mask;
 	unsigned int		chain;
-	struct dmr_remap __rcu	*heads[];
+	struct dmr_remap __rcu	*heads[] ____cacheline_aligned;
 };
 
-/* A resize walks so many buckets before it lets others run. */
+/* A walk goes through so many buckets before it lets others run. */
 #define DMR_RESCHED_EVERY 256
 
 static struct dmr_buckets *dmr_buckets_of(const struct dmr_table *t)
@@ -153,8 +153,13 @@ struct dmr_search {
 	struct dmr_remap	*cover;
 };
 
-/* What a chain tells is true whichever cell its entries belong to. */
-static inline void dmr_search_chain(struct dmr_search *s, unsigned long hash)
+/*
+ * What a chain tells is true whichever cell its entries belong to. Once @cover was
+ * looked for in vain, an entry that covers @start came meanwhile: it is passed by,
+ * for what lies behind it in the chain may have been there all along.
+ */
+static __always_inline void dmr_search_chain(struct dmr_search *s, unsigned long hash,
+					     const bool cover)
 {
 	struct dmr_remap *remap;
 
@@ -164,7 +169,7 @@ static inline void dmr_search_chain(struct dmr_search *s, unsigned long hash)
 		DMR_TABLE_STEP();
 		if (remap->start > s->start) {
 			s->edge = min_t(u64, s->edge, remap->start);
-		} else if (s->start < dmr_remap_end(remap)) {
+		} else if (cover && s->start < dmr_remap_end(remap)) {
 			s->cover = remap;
 			return;
 		}
@@ -188,9 +193,10 @@ static bool dmr_search_cover(struct dmr_search *s, u64 levels)
 		u64 cell = s->start >> level;
 		unsigned long hash = dmr_hash(s->t, cell, level);
 
-		dmr_search_chain(s, hash);
+		dmr_search_chain(s, hash, true);
 		if (!s->cover && cell)
-			dmr_search_chain(s, dmr_hash_before(s->t, cell, level, hash));
+			dmr_search_chain(s, dmr_hash_before(s->t, cell, level, hash),
+					 true);
 		if (s->cover)
 			return true;
 	}
@@ -213,7 +219,7 @@ static void dmr_search_window(struct dmr_search *s, u64 levels, u64 from, u64 to
 			continue;
 		hash = dmr_hash(s->t, cell, level);
 		for (;;) {
-			dmr_search_chain(s, hash);
+			dmr_search_chain(s, hash, false);
 			if (cell == last)
 				break;
 			if (++cell & 7)
@@ -350,7 +356,9 @@ static struct dmr_buckets *dmr_buckets_alloc(unsigned long nr, unsigned int chai
 {
 	struct dmr_buckets *b;
 
-	b = kvzalloc(struct_size(b, heads, nr), GFP_KERNEL);
+	/* To do without is no harm: nobody is killed for it, and no alarm raised. */
+	b = kvzalloc(struct_size(b, heads, nr),
+		     GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (b) {
 		b->mask = nr - 1;
 		b->chain = chain;
@@ -358,24 +366,30 @@ static struct dmr_buckets *dmr_buckets_alloc(unsigned long nr, unsigned int chai
 	return b;
 }
 
-/* Call @fn for every entry. */
-static void dmr_table_each(struct dmr_table *t,
-			   void (*fn)(struct dmr_table *t, struct dmr_remap *remap,
-				      void *context), void *context)
+void dmr_table_each(const struct dmr_table *t,
+		    void (*fn)(const struct dmr_table *t, struct dmr_remap *remap,
+			       void *context), void *context)
 {
-	struct dmr_buckets *b = dmr_buckets_of(t);
-	struct dmr_remap *remap;
+	for (unsigned long i = 0;; i++) {
+		struct dmr_remap *remap, *next;
+		struct dmr_buckets *b;
 
-	for (unsigned long i = 0; i <= b->mask; i++) {
-		for (remap = rcu_dereference_protected(b->heads[i], true); remap;
-		     remap = rcu_dereference_protected(remap->next[b->chain], true))
+		rcu_read_lock();
+		b = rcu_dereference(t->buckets);
+		if (i > b->mask)
+			break;
+		for (remap = rcu_dereference(b->heads[i]); remap; remap = next) {
+			next = rcu_dereference(remap->next[b->chain]);
 			fn(t, remap, context);
+		}
+		rcu_read_unlock();
 		if (!(i % DMR_RESCHED_EVERY))
 			cond_resched();
 	}
+	rcu_read_unlock();
 }
 
-static void dmr_file(struct dmr_table *t, struct dmr_remap *remap, void *context)
+static void dmr_file(const struct dmr_table *t, struct dmr_remap *remap, void *context)
 {
 	struct dmr_buckets *b = context;
 	struct dmr_remap __rcu **head = dmr_head(t, b, remap);
@@ -385,7 +399,7 @@ static void dmr_file(struct dmr_table *t, struct dmr_remap *remap, void *context
 	RCU_INIT_POINTER(*head, remap);
 }
 
-static void dmr_mark(struct dmr_table *t, struct dmr_remap *remap, void *context)
+static void dmr_mark(const struct dmr_table *t, struct dmr_remap *remap, void *context)
 {
 	dmr_slices_add(context, remap);
 }

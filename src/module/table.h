@@ -165,6 +165,19 @@ static inline bool dmr_table_clean(const struct dmr_table *t, u64 start, u64 end
 struct dmr_remap *dmr_table_next(const struct dmr_table *t, u64 from);
 
 /**
+ * dmr_table_each - call a function for every entry, in no order
+ * @t:		the table
+ * @fn:		may free the entry, if no reader is left and the table is not used
+ *		any more; must not sleep
+ * @context:	for @fn
+ *
+ * Context: sleeps, between buckets. Without the writers' lock some may be missed.
+ */
+void dmr_table_each(const struct dmr_table *t,
+		    void (*fn)(const struct dmr_table *t, struct dmr_remap *remap,
+			       void *context), void *context);
+
+/**
  * dmr_table_insert - publish an entry
  * @t:		the table
  * @remap:	not in a table; start, flags and ext are set

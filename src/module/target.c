@@ -340,7 +340,8 @@ static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
 {
 	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
 
-	if (unlikely(*error) && *error != BLK_STS_AGAIN)
+	if (unlikely(*error) && *error != BLK_STS_AGAIN &&
+	    *error != BLK_STS_NOTSUPP)
 		dmr_count_error(dmr_core_of(ti), bio);
 	if (likely(b->ref))
 		dmr_core_leave(b->ref);
@@ -398,7 +399,7 @@ static int dmr_target_message(struct dm_target *ti, unsigned int argc, char **ar
 	return dmr_message(dmr_core_of(ti), argc, argv, result, maxlen);
 }
 
-/* Never handed down as they are: what they address may be elsewhere. */
+/* Only from CAP_SYS_RAWIO: what they address may be elsewhere. */
 static int DMR_PREPARE_IOCTL(dmr_prepare_ioctl)
 {
 	struct dmr_target *t = ti->private;
