@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Included before table.c: counts the cells that lookups probe, and what they walk. */
+/*
+ * Included before table.c: counts the cells that lookups probe, and what they walk;
+ * and lets something happen in the middle of one.
+ */
 #ifndef SHIM_PROBE_H
 #define SHIM_PROBE_H
+
+#include <stddef.h>
 
 /**
  * struct probe - what lookups cost
@@ -9,12 +14,14 @@
  * @steps:	entries walked
  * @chain:	entries walked in the present cell
  * @longest:	the most in any
+ * @meanwhile:	called once, before the next cell is probed
  */
 struct probe {
 	unsigned long	cells;
 	unsigned long	steps;
 	unsigned long	chain;
 	unsigned long	longest;
+	void		(*meanwhile)(void);
 };
 
 extern struct probe probe;
@@ -23,6 +30,12 @@ static inline void probe_cell(void)
 {
 	probe.cells++;
 	probe.chain = 0;
+	if (probe.meanwhile) {
+		void (*fn)(void) = probe.meanwhile;
+
+		probe.meanwhile = NULL;
+		fn();
+	}
 }
 
 static inline void probe_step(void)
