@@ -7,6 +7,7 @@
 #include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 /* The host's tests count what a lookup costs. */
 #ifndef DMR_TABLE_PROBE
@@ -28,6 +29,13 @@ struct dmr_buckets {
 
 /* A walk goes through so many buckets before it lets others run. */
 #define DMR_RESCHED_EVERY 256
+
+/* Bucket arrays above so many bytes are made of single pages. */
+#define DMR_ONE_PIECE 16384
+
+/* To do without is no harm: nobody is killed for it, and no alarm raised. */
+#define DMR_GFP_BUCKETS \
+	(GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 static struct dmr_buckets *dmr_buckets_of(const struct dmr_table *t)
 {
@@ -355,10 +363,16 @@ void dmr_table_remove(struct dmr_table *t, struct dmr_remap *remap)
 static struct dmr_buckets *dmr_buckets_alloc(unsigned long nr, unsigned int chain)
 {
 	struct dmr_buckets *b;
+	size_t size = struct_size(b, heads, nr);
 
-	/* To do without is no harm: nobody is killed for it, and no alarm raised. */
-	b = kvzalloc(struct_size(b, heads, nr),
-		     GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	/*
+	 * A large array page by page: kvmalloc() would first look for one piece, of up
+	 * to twice the size, and clear megabytes at a stretch.
+	 */
+	if (size > DMR_ONE_PIECE)
+		b = __vmalloc(size, DMR_GFP_BUCKETS);
+	else
+		b = kmalloc(size, DMR_GFP_BUCKETS);
 	if (b) {
 		b->mask = nr - 1;
 		b->chain = chain;

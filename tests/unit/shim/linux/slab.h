@@ -8,6 +8,9 @@
 void *shim_alloc(size_t n, size_t size, bool zero);
 void shim_free(const void *p);
 
+/* What the table wants is cleared. */
+#define kmalloc(size, gfp)		shim_alloc(1, size, true)
+#define __vmalloc(size, gfp)		shim_alloc(1, size, true)
 #define kvmalloc(size, gfp)		shim_alloc(1, size, false)
 #define kvzalloc(size, gfp)		shim_alloc(1, size, true)
 #define kvmalloc_array(n, size, gfp)	shim_alloc(n, size, false)
