@@ -3,12 +3,11 @@
  * Readers against a writer that inserts, removes, replaces, resizes and extends
  * without pause, under ThreadSanitizer.
  *
- * The device is made of stripes, each of four zones:
+ * The device is made of stripes, each of three zones:
  *
  *   kept	served by the spare at any time, by changing entries that agree
  *   guard	never served by the spare
- *   loose	where entries come and go
- *   guard
+ *   loose	where entries come and go, up to what is kept next
  *
  * So a reader knows what it may see without knowing what the writer is doing.
  */
@@ -97,7 +96,7 @@ static bool is_kept(u64 sector)
 static bool is_guard(u64 sector)
 {
 	sector %= STRIPE;
-	return (sector >= KEPT && sector < KEPT + GUARD) || sector >= STRIPE - GUARD;
+	return sector >= KEPT && sector < KEPT + GUARD;
 }
 
 /* The first sector from @sector on that is always served by the spare. */
@@ -311,7 +310,7 @@ static void setup(struct rnd *r)
 
 		kept[i] = (struct zone){ .from = from, .to = from + KEPT };
 		loose[i] = (struct zone){
-			.from = from + KEPT + GUARD, .to = from + STRIPE - GUARD,
+			.from = from + KEPT + GUARD, .to = from + STRIPE,
 		};
 		remap_insert(&kept[i], from, from + KEPT, SPARE + from);
 	}

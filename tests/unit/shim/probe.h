@@ -14,7 +14,8 @@
  * @steps:	entries walked
  * @chain:	entries walked in the present cell
  * @longest:	the most in any
- * @meanwhile:	called once, before the next cell is probed
+ * @meanwhile:	called once, before a cell is probed or an entry walked ...
+ * @when:	... this one from now on
  */
 struct probe {
 	unsigned long	cells;
@@ -22,24 +23,31 @@ struct probe {
 	unsigned long	chain;
 	unsigned long	longest;
 	void		(*meanwhile)(void);
+	unsigned long	when;
 };
 
 extern struct probe probe;
 
+static inline void probe_meanwhile(void)
+{
+	void (*fn)(void) = probe.meanwhile;
+
+	if (!fn || probe.when--)
+		return;
+	probe.meanwhile = NULL;
+	fn();
+}
+
 static inline void probe_cell(void)
 {
+	probe_meanwhile();
 	probe.cells++;
 	probe.chain = 0;
-	if (probe.meanwhile) {
-		void (*fn)(void) = probe.meanwhile;
-
-		probe.meanwhile = NULL;
-		fn();
-	}
 }
 
 static inline void probe_step(void)
 {
+	probe_meanwhile();
 	probe.steps++;
 	if (++probe.chain > probe.longest)
 		probe.longest = probe.chain;
