@@ -51,7 +51,7 @@ static struct remap remaps[MAX_REMAPS];	/* in order of start */
 static unsigned int nr_remaps;
 
 /* What was done, for the summary. */
-static u64 nr_ops[32], ms_ops[32], nr_refused, nr_nowait, nr_declined, nr_moved, most_remaps;
+static u64 nr_ops[32], nr_refused, nr_nowait, nr_declined, nr_moved, most_remaps;
 static u64 sectors_done;
 
 /*
@@ -1032,12 +1032,12 @@ static const struct {
 	unsigned int weight;
 } ops[] = {
 	{ "reads", read_direct, 30 },
-	{ "cached", read_cached, 6 },
-	{ "nowait", read_nowait, 8 },
+	{ "cached reads", read_cached, 6 },
+	{ "NOWAIT reads", read_nowait, 8 },
 	{ "writes", write_direct, 24 },
-	{ "fua", write_dsync, 6 },
-	{ "nowait", write_nowait, 4 },
-	{ "cached", write_cached, 8 },
+	{ "FUA writes", write_dsync, 6 },
+	{ "NOWAIT writes", write_nowait, 4 },
+	{ "cached writes", write_cached, 8 },
 	{ "syncs", sync_op, 4 },
 	{ "discards", discard, 4 },
 	{ "zeroes", write_zeroes, 4 },
@@ -1095,7 +1095,6 @@ static void set_up(void)
 static void operation(void)
 {
 	static unsigned int all, all_maps;
-	u64 start = now_ms();
 	unsigned int i, n;
 
 	if (!all) {
@@ -1117,7 +1116,6 @@ static void operation(void)
 		ops[i].run();
 	}
 	nr_ops[i]++;
-	ms_ops[i] += now_ms() - start;
 	stop_if_different();
 }
 
@@ -1125,10 +1123,10 @@ static void summary(u64 ms)
 {
 	printf("# %llu operations:", (unsigned long long)done);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++)
-		printf(" %s %llu (%llu ms)", ops[i].name, (unsigned long long)nr_ops[i], (unsigned long long)ms_ops[i]);
+		printf(" %llu %s", (unsigned long long)nr_ops[i], ops[i].name);
 	for (unsigned int i = 0; i < ARRAY_SIZE(map_ops); i++)
-		printf(" %s %llu (%llu ms)", map_ops[i].name,
-		       (unsigned long long)nr_ops[ARRAY_SIZE(ops) + i], (unsigned long long)ms_ops[ARRAY_SIZE(ops) + i]);
+		printf(" %llu %s", (unsigned long long)nr_ops[ARRAY_SIZE(ops) + i],
+		       map_ops[i].name);
 	printf("\n# %llu MiB, %llu MiB moved, up to %llu remaps, %llu refusals as expected, %llu of %llu NOWAIT declined, %llu s\n",
 	       (unsigned long long)sectors_done >> 11, (unsigned long long)nr_moved >> 11,
 	       (unsigned long long)most_remaps, (unsigned long long)nr_refused,
@@ -1144,13 +1142,26 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((c = getopt(argc, argv, "s:n:m:v:b:o:")) != -1) {
 		switch (c) {
-		case 's': seed = strtoull(optarg, NULL, 0); break;
-		case 'n': count = strtoull(optarg, NULL, 0); break;
-		case 'm': maps = strtoull(optarg, NULL, 0); break;
-		case 'v': verify_every = strtoull(optarg, NULL, 0); break;
-		case 'b': before = strtoull(optarg, NULL, 0); break;
-		case 'o': options = optarg; break;
-		default: argc = 0;
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			count = strtoull(optarg, NULL, 0);
+			break;
+		case 'm':
+			maps = strtoull(optarg, NULL, 0);
+			break;
+		case 'v':
+			verify_every = strtoull(optarg, NULL, 0);
+			break;
+		case 'b':
+			before = strtoull(optarg, NULL, 0);
+			break;
+		case 'o':
+			options = optarg;
+			break;
+		default:
+			argc = 0;
 		}
 	}
 	if (argc - optind != 2) {

@@ -21,20 +21,20 @@ make_tree()
 	(cd "$1" && find . -type f -exec md5sum {} + >"$tmp/sums")
 }
 
-# Remaps by tens everywhere, and some away again, until told to stop.
+# Remaps everywhere, and some away again, until told to stop.
 remap_everywhere()
 {
 	local i words reply
 	while [ ! -e "$tmp/stop" ]; do
 		words=''
-		for i in 1 2 3 4 5 6 7 8 9 10; do
+		for i in 1 2 3; do
 			words="$words $(((RANDOM << 15 | RANDOM) % ($1 / 8 - 256) * 8)) auto $((8 << RANDOM % 8))"
 		done
 		# shellcheck disable=SC2086 # several words
 		reply=$(message fs add_remaps $words) || echo "add_remaps $reply"
 		# shellcheck disable=SC2086 # several words
 		[ $((RANDOM % 3)) != 0 ] || reply=$(message fs remove_remap \
-			"$(((RANDOM << 15 | RANDOM) % ($1 / 8 - 4096) * 8))" 32768) ||
+			"$(((RANDOM << 15 | RANDOM) % ($1 / 8 - 512) * 8))" 4096) ||
 			echo "remove_remap $reply"
 	done >"$tmp/changes" 2>&1
 }

@@ -599,10 +599,17 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((c = getopt(argc, argv, "s:t:o:")) != -1) {
 		switch (c) {
-		case 's': seed = strtoull(optarg, NULL, 0); break;
-		case 't': seconds = strtoull(optarg, NULL, 0); break;
-		case 'o': options = optarg; break;
-		default: argc = 0;
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 't':
+			seconds = strtoull(optarg, NULL, 0);
+			break;
+		case 'o':
+			options = optarg;
+			break;
+		default:
+			argc = 0;
 		}
 	}
 	if (argc - optind != 2) {
