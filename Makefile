@@ -13,13 +13,13 @@ all:
 	@test -d $(KDIR) || { echo "no headers of the running kernel in $(KDIR):" \
 		"install linux-headers-$(shell uname -r), or set KDIR" >&2; exit 1; }
 	@mkdir -p $(build)/module/host
-	@cp -pru Kbuild src $(build)/module/host/
+	@cp -pru Kbuild $(wildcard src include) $(build)/module/host/
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules
 
 .PHONY: install
 install:
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
-	depmod -a
+	depmod -a $$(cat $(KDIR)/include/config/kernel.release)
 
 .PHONY: setup demo check check-quick check-debug coverage bench lint unit module
 .PHONY: vm vm-shell
