@@ -19,7 +19,7 @@ all:
 .PHONY: install
 install:
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
-	depmod -a $$(cat $(KDIR)/include/config/kernel.release)
+	depmod -a $$(modinfo -F vermagic $(build)/module/host/dm-remap-v4.ko | cut -d ' ' -f 1)
 
 .PHONY: setup demo check check-quick check-debug coverage bench lint unit module
 .PHONY: vm vm-shell
