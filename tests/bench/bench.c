@@ -17,7 +17,8 @@
  *	runs it, and meanwhile wakes every so many microseconds, before any other
  *	task; prints the wakes and the ns that the latest was late
  *   reads <device> <bytes> <first> <stride> <count> <command>...
- *	runs it, and meanwhile reads; prints the reads and the ns of the longest
+ *	runs it, and meanwhile reads; prints the reads, the ns of the longest, and
+ *	those that all but one in a thousand stay below
  *
  * Under -icount a nanosecond is an instruction.
  */
@@ -294,7 +295,8 @@ static void watch(uint64_t us, char **argv)
 
 static void reads(char **argv)
 {
-	uint64_t nr = 0, longest = 0;
+	static uint64_t took_us[1000000];
+	uint64_t nr = 0, longest = 0, above = 0, us;
 	struct load l;
 	pid_t pid;
 
@@ -308,8 +310,11 @@ static void reads(char **argv)
 		took = now() - start;
 		if (took > longest)
 			longest = took;
+		took_us[took / 1000 < 999999 ? took / 1000 : 999999]++;
 	}
-	printf("%lu %lu\n", nr, longest);
+	for (us = 999999; us && above + took_us[us] <= nr / 1000; us--)
+		above += took_us[us];
+	printf("%lu %lu %lu\n", nr, longest, (us + 1) * 1000);
 }
 
 int main(int argc, char **argv)
