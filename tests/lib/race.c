@@ -49,7 +49,7 @@ struct worker {
 	u32		version;
 	aio_context_t	aio;
 	struct slot	slots[DEPTH];
-	u64		done, sectors, longest;
+	u64		done, sectors, longest, shorts;
 };
 
 static void must(const char *what, int r)
@@ -187,14 +187,28 @@ static void submit(struct worker *w, struct slot *s)
 	must("io_submit", syscall(SYS_io_submit, w->aio, 1, &iocb) == 1 ? 0 : -errno);
 }
 
+/* The kernel may transfer less than it was asked to; now and then, no more. */
+static void again(struct worker *w, struct slot *s, long long bytes)
+{
+	struct iocb *iocb = &s->iocb;
+
+	printf("# a %s of %llu sectors at %llu: %lld bytes, and again\n",
+	       s->write ? "write" : "read", (unsigned long long)s->n,
+	       (unsigned long long)s->start, bytes);
+	if (++w->shorts > 3)
+		die("%llu I/Os have come short", (unsigned long long)w->shorts);
+	must("io_submit", syscall(SYS_io_submit, w->aio, 1, &iocb) == 1 ? 0 : -errno);
+}
+
 static void complete(struct worker *w, const struct io_event *event)
 {
 	struct slot *s = &w->slots[event->data];
 
 	must(s->write ? "write" : "read", event->res);
-	if ((u64)event->res != s->n * SECTOR)
-		die("%lld of %llu bytes", (long long)event->res,
-		    (unsigned long long)s->n * SECTOR);
+	if ((u64)event->res != s->n * SECTOR) {
+		again(w, s, event->res);
+		return;
+	}
 	if (s->write)
 		expect(s->start, s->n, s->version);
 	else
