@@ -21,7 +21,7 @@ install:
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
 	depmod -a $$(modinfo -F vermagic $(build)/module/host/dm-remap-v4.ko | cut -d ' ' -f 1)
 
-.PHONY: setup demo check check-quick check-debug coverage bench lint unit module
+.PHONY: setup demo check check-quick bench lint unit module
 .PHONY: vm vm-shell
 setup:
 	@scripts/setup
@@ -34,12 +34,6 @@ check: setup
 
 check-quick: setup
 	@scripts/check quick
-
-check-debug: setup
-	@scripts/check-debug
-
-coverage: setup
-	@scripts/check-debug coverage
 
 bench: setup
 	@scripts/bench
@@ -82,8 +76,6 @@ help:
 	@echo 'make demo           shows what it does, in a VM'
 	@echo 'make check          all tests, on kernels $(kernels)'
 	@echo 'make check-quick    the short ones, on 6.1'
-	@echo 'make check-debug    the tests on kernels with sanitizers and lock checking'
-	@echo 'make coverage       which lines of the module the tests run'
 	@echo 'make bench          what it costs'
 	@echo 'make lint           sparse, checkpatch, shellcheck'
 	@echo 'make unit           the tests that need no kernel'
