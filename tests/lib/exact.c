@@ -800,24 +800,59 @@ static void add(void)
 	added(&want, !r, nocopy);
 }
 
+static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
+{
+	return a < b + b_len && b < a + a_len;
+}
+
+/* Does nothing stand in its way, neither in the map nor in its batch? */
+static bool fits(const struct remap *r, const struct remap *want, unsigned int nr)
+{
+	for (u64 s = 0; s < r->len; s++)
+		if (to[r->start + s] != NOWHERE ||
+		    (r->spare != AUTO && busy[r->spare + s]))
+			return false;
+	for (unsigned int i = 0; i < nr; i++)
+		if (overlap(r->start, r->len, want[i].start, want[i].len) ||
+		    (r->spare != AUTO && want[i].spare != AUTO &&
+		     overlap(r->spare, r->len, want[i].spare, want[i].len)))
+			return false;
+	return true;
+}
+
+/* All or none, so most batches are of remaps that fit. */
+static unsigned int pick_batch(struct remap *want)
+{
+	unsigned int nr = 0, room = many() ? MAX_BATCH : log_uniform(&rnd, MAX_BATCH);
+	bool any = one_in(&rnd, 6);
+
+	for (unsigned int i = 0; i < 4 * room && nr < room; i++) {
+		want[nr] = pick_remap(many() ? 64 : 256);
+		nr += any || fits(&want[nr], want, nr);
+	}
+	if (!nr)
+		want[nr++] = pick_remap(256);
+	return nr;
+}
+
 static void add_many(void)
 {
 	static char message[MAX_BATCH * 64];
 	struct remap want[MAX_BATCH];
-	unsigned int nr = many() ? MAX_BATCH : log_uniform(&rnd, MAX_BATCH), size = 0;
+	unsigned int nr = pick_batch(want), size = 0;
 	bool nocopy = one_in(&rnd, 4);
 	int r;
 
 	if (nocopy)
 		drop_cache();
 	for (unsigned int i = 0; i < nr; i++) {
-		want[i] = pick_remap(256);
-		size += sprintf(message + size, want[i].spare == AUTO ?
-				" %llu auto %llu" : " %llu %llu %llu",
-				(unsigned long long)want[i].start,
-				(unsigned long long)(want[i].spare == AUTO ? want[i].len :
-						     want[i].spare),
-				(unsigned long long)want[i].len);
+		unsigned long long start = want[i].start, n = want[i].len;
+
+		if (want[i].spare == AUTO)
+			size += sprintf(message + size, " %llu auto %llu", start, n);
+		else
+			size += sprintf(message + size, " %llu %llu %llu", start,
+					(unsigned long long)want[i].spare, n);
 	}
 	r = expected_of(want, nr);
 	tell(r, "add_remaps%s%s", nocopy ? " nocopy" : "", message);

@@ -138,9 +138,11 @@ loop_device()
 	defer losetup -d "$dev"
 }
 
-# ram_disks <number> <MB>: /dev/ram0 and on; one call a test
+# ram_disks <number> <MB>: /dev/ram0 and on; one call a test. A word such as "100"
+# for a device makes the kernel load brd by itself, with sizes of its own.
 ram_disks()
 {
+	modprobe -q -r brd || :
 	modprobe brd "rd_nr=$1" "rd_size=$(($2 * 1024))" 2>/dev/null || skip 'no brd'
 	defer modprobe -r brd
 	dev=/dev/ram0

@@ -175,7 +175,7 @@ static void submit(struct worker *w, struct slot *s)
 	if (s->write)
 		stamp_all(s->buf, s->start, s->n, s->version);
 	memset(iocb, 0, sizeof(*iocb));
-	iocb->aio_data = s - w->slots;
+	iocb->aio_data = s - w->slots + 1;
 	iocb->aio_fildes = direct_fd;
 	iocb->aio_lio_opcode = s->write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
 	iocb->aio_buf = (uintptr_t)s->buf;
@@ -202,8 +202,12 @@ static void again(struct worker *w, struct slot *s, long long bytes)
 
 static void complete(struct worker *w, const struct io_event *event)
 {
-	struct slot *s = &w->slots[event->data];
+	struct slot *s = &w->slots[event->data - 1];
 
+	/* An event of zeros would be taken for slot 0 if that were its name. */
+	if (!event->data || event->obj != (uintptr_t)&s->iocb)
+		die("an event of nobody: data %llx, obj %llx, res %lld, res2 %lld",
+		    event->data, event->obj, event->res, event->res2);
 	must(s->write ? "write" : "read", event->res);
 	if ((u64)event->res != s->n * SECTOR) {
 		again(w, s, event->res);
