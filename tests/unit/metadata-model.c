@@ -1,0 +1,927 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The metadata on a disk that can be cut, torn, damaged and made to fail, against a
+ * map of plain arrays.
+ *
+ * Every write is recorded. A cut leaves what was made durable before it, any part of
+ * what came after, and the last write torn at any sector. What is loaded then must be
+ * the map of the last commit that was acknowledged, or of the one under way.
+ */
+#include "../../src/module/metadata.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit.h"
+
+#define SECTOR		512
+#define LEN		4096U	/* sectors of main */
+#define MAX_SPARE	32768U
+#define MAX_REMAPS	3000
+
+struct remap {
+	u32	main, spare, len;
+};
+
+/* A map: by sector, 0 for main, else the spare's sector. */
+typedef u16 map_t[LEN];
+
+struct write {
+	u64	sector;
+	u32	blocks;
+	bool	durable;
+	bool	mark;		/* not a write: commit @blocks is acknowledged */
+	u8	*data;
+};
+
+/* Of one device: what the metadata sees, and what was written to it. */
+struct disk {
+	struct dmr_meta	m;
+	u8		*data;
+	u64		size;
+	struct remap	remaps[MAX_REMAPS];
+	unsigned int	nr;
+	u8		used[MAX_SPARE];
+	/* recording */
+	bool		record;
+	struct write	*writes;
+	unsigned int	nr_writes, room;
+	/* failing */
+	unsigned int	fail_copies;	/* bit c: writes to that copy */
+	bool		fail_only_says;	/* ... are done all the same */
+	bool		fail_reads;
+	u64		written;
+	char		said[256];
+};
+
+static struct rnd rnd;
+
+static struct disk *disk_of(struct dmr_meta *m)
+{
+	return (struct disk *)((char *)m - offsetof(struct disk, m));
+}
+
+/*
+ * What metadata asks of its owner
+ */
+
+static int op_read(struct dmr_meta *m, u64 sector, void *data, unsigned int blocks)
+{
+	struct disk *d = disk_of(m);
+
+	CHECK(sector + blocks * 8 <= d->size && sector % 8 == 0, "read at %lu", sector);
+	if (d->fail_reads)
+		return -EIO;
+	memcpy(data, d->data + sector * SECTOR, blocks * DMR_BLOCK_SIZE);
+	return 0;
+}
+
+static struct write *disk_recorded(struct disk *d)
+{
+	if (d->nr_writes == d->room) {
+		d->room = d->room ? 2 * d->room : 1024;
+		d->writes = realloc(d->writes, d->room * sizeof(*d->writes));
+	}
+	memset(&d->writes[d->nr_writes], 0, sizeof(*d->writes));
+	return &d->writes[d->nr_writes++];
+}
+
+/* Which copy is written there? */
+static unsigned int copy_at(const struct dmr_meta *m, u64 sector)
+{
+	for (unsigned int h = 0; h < DMR_HALVES; h++)
+		if (sector - m->areas[1][h].start < m->areas[1][h].len)
+			return 1;
+	return sector == m->backup;
+}
+
+static int op_write(struct dmr_meta *m, u64 sector, const void *data,
+		    unsigned int blocks, bool durable)
+{
+	struct disk *d = disk_of(m);
+	bool fails = d->fail_copies & 1 << copy_at(m, sector);
+
+	CHECK(sector + blocks * 8 <= d->size && sector % 8 == 0, "write at %lu", sector);
+	d->written += blocks;
+	if (fails && !d->fail_only_says)
+		return -EIO;
+	memcpy(d->data + sector * SECTOR, data, blocks * DMR_BLOCK_SIZE);
+	if (d->record) {
+		struct write *w = disk_recorded(d);
+
+		w->sector = sector;
+		w->blocks = blocks;
+		w->durable = durable;
+		w->data = malloc(blocks * DMR_BLOCK_SIZE);
+		memcpy(w->data, data, blocks * DMR_BLOCK_SIZE);
+	}
+	return fails ? -EIO : 0;
+}
+
+static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
+{
+	return a < b + b_len && b < a + a_len;
+}
+
+static bool all_free(struct disk *d, u64 start, u64 len)
+{
+	for (u64 s = start; s < start + len; s++)
+		if (d->used[s])
+			return false;
+	return true;
+}
+
+static int map_add(struct disk *d, u64 main, u64 spare, u64 len)
+{
+	if (!len || len > LEN || main > LEN - len || len > d->size ||
+	    spare > d->size - len || d->nr == MAX_REMAPS || !all_free(d, spare, len))
+		return -EUCLEAN;
+	for (unsigned int i = 0; i < d->nr; i++)
+		if (overlap(main, len, d->remaps[i].main, d->remaps[i].len))
+			return -EUCLEAN;
+	memset(d->used + spare, 1, len);
+	d->remaps[d->nr++] = (struct remap){ main, spare, len };
+	return 0;
+}
+
+static void map_cut(struct disk *d, u64 main, u64 len)
+{
+	for (unsigned int i = 0; i < d->nr; i++) {
+		struct remap r = d->remaps[i];
+		u64 from = r.main > main ? r.main : main;
+		u64 to = r.main + r.len < main + len ? r.main + r.len : main + len;
+
+		if (from >= to)
+			continue;
+		memset(d->used + r.spare + (from - r.main), 0, to - from);
+		d->remaps[i--] = d->remaps[--d->nr];
+		if (from > r.main)
+			d->remaps[d->nr++] = (struct remap){ r.main, r.spare, from - r.main };
+		if (to < r.main + r.len)
+			d->remaps[d->nr++] = (struct remap){ to, r.spare + (to - r.main),
+							     r.main + r.len - to };
+		/* The order has changed. */
+		i = -1;
+	}
+}
+
+static int op_apply(struct dmr_meta *m, const struct dmr_change *change)
+{
+	struct disk *d = disk_of(m);
+
+	if (change->type == DMR_RECORD_MAP)
+		return map_add(d, change->main, change->spare, change->len);
+	if (change->type != DMR_RECORD_UNMAP || !change->len || change->len > LEN ||
+	    change->main > LEN - change->len)
+		return -EUCLEAN;
+	map_cut(d, change->main, change->len);
+	return 0;
+}
+
+static int op_each(struct dmr_meta *m, dmr_change_fn fn)
+{
+	struct disk *d = disk_of(m);
+	int r = 0;
+
+	for (unsigned int i = 0; i < d->nr && !r; i++) {
+		struct dmr_change change = {
+			.type = DMR_RECORD_MAP,
+			.main = d->remaps[i].main,
+			.spare = d->remaps[i].spare,
+			.len = d->remaps[i].len,
+		};
+
+		r = fn(m, &change);
+	}
+	return r;
+}
+
+static u64 op_count(struct dmr_meta *m)
+{
+	return disk_of(m)->nr;
+}
+
+static int op_take(struct dmr_meta *m, struct dmr_extent *area)
+{
+	struct disk *d = disk_of(m);
+
+	if (area->start >= DMR_HIGHEST) {
+		bool highest = area->start == DMR_HIGHEST;
+		u64 found = 0;
+
+		for (u64 at = 8; at + area->len <= d->size; at += 8) {
+			if (all_free(d, at, area->len))
+				found = at;
+			if (found && !highest)
+				break;
+		}
+		if (!found)
+			return -ENOSPC;
+		area->start = found;
+	}
+	if (area->len > d->size || area->start > d->size - area->len ||
+	    !all_free(d, area->start, area->len))
+		return -EBUSY;
+	memset(d->used + area->start, 2, area->len);
+	return 0;
+}
+
+static void op_give(struct dmr_meta *m, struct dmr_extent *area)
+{
+	memset(disk_of(m)->used + area->start, 0, area->len);
+}
+
+static void op_problem(struct dmr_meta *m, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(disk_of(m)->said, sizeof(disk_of(m)->said), fmt, args);
+	va_end(args);
+}
+
+static const struct dmr_meta_ops ops = {
+	.read = op_read,
+	.write = op_write,
+	.apply = op_apply,
+	.each = op_each,
+	.count = op_count,
+	.take = op_take,
+	.give = op_give,
+	.problem = op_problem,
+};
+
+/*
+ * Devices
+ */
+
+static void disk_init(struct disk *d, u64 size)
+{
+	u8 *data = d->data, *buffer = d->m.buffer;
+
+	memset(d, 0, sizeof(*d));
+	d->data = data ? data : malloc(MAX_SPARE * SECTOR);
+	d->size = size;
+	d->m.ops = &ops;
+	d->m.buffer = buffer ? buffer : malloc(DMR_META_BUFFER);
+	d->m.size = size;
+	memset(d->used, 3, 8);
+}
+
+static void disk_free(struct disk *d)
+{
+	for (unsigned int i = 0; i < d->nr_writes; i++)
+		free(d->writes[i].data);
+	free(d->writes);
+	free(d->data);
+	free(d->m.buffer);
+	free(d);
+}
+
+static struct disk *disk_new(u64 size)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+
+	disk_init(d, size);
+	memset(d->data, 0, size * SECTOR);
+	return d;
+}
+
+static void disk_format(struct disk *d)
+{
+	for (int i = 0; i < DMR_UUID_SIZE; i++)
+		d->m.uuid[i] = rnd64(&rnd);
+	d->m.len = LEN;
+	d->m.block = 1;
+	CHECK(!dmr_meta_format(&d->m), "%s", d->said);
+}
+
+/* What a module that starts anew finds on @image. */
+static int disk_load(struct disk *d, const u8 *image, u64 size)
+{
+	int r;
+
+	disk_init(d, size);
+	memcpy(d->data, image, size * SECTOR);
+	r = dmr_meta_probe(&d->m);
+	return r ? r : dmr_meta_load(&d->m, false);
+}
+
+static void map_of(const struct disk *d, map_t map)
+{
+	memset(map, 0, sizeof(map_t));
+	for (unsigned int i = 0; i < d->nr; i++)
+		for (u32 s = 0; s < d->remaps[i].len; s++)
+			map[d->remaps[i].main + s] = d->remaps[i].spare + s;
+}
+
+static bool map_is(const struct disk *d, const map_t want)
+{
+	map_t map;
+
+	map_of(d, map);
+	return !memcmp(map, want, sizeof(map));
+}
+
+/*
+ * Changes
+ */
+
+#define MAX_BATCH 400
+
+struct batch {
+	struct dmr_change	v[MAX_BATCH];
+	unsigned int		nr;
+};
+
+static bool main_free(const struct disk *d, const struct batch *b, u64 main, u64 len)
+{
+	for (unsigned int i = 0; i < d->nr; i++)
+		if (overlap(main, len, d->remaps[i].main, d->remaps[i].len))
+			return false;
+	for (unsigned int i = 0; i < b->nr; i++)
+		if (overlap(main, len, b->v[i].main, b->v[i].len))
+			return false;
+	return true;
+}
+
+static bool spare_free(struct disk *d, const struct batch *b, u64 spare, u64 len)
+{
+	if (!all_free(d, spare, len))
+		return false;
+	for (unsigned int i = 0; i < b->nr; i++)
+		if (overlap(spare, len, b->v[i].spare, b->v[i].len))
+			return false;
+	return true;
+}
+
+static void pick_adds(struct disk *d, struct batch *b, unsigned int nr, u64 longest)
+{
+	b->nr = 0;
+	for (unsigned int tries = 0; tries < 4 * nr && b->nr < nr; tries++) {
+		u64 len = rnd_log(&rnd, longest);
+		u64 main = rnd_below(&rnd, LEN - len + 1);
+		u64 spare = rnd_below(&rnd, d->size - len + 1);
+
+		if (main_free(d, b, main, len) && spare_free(d, b, spare, len))
+			b->v[b->nr++] = (struct dmr_change){ DMR_RECORD_MAP, main, spare, len };
+	}
+}
+
+static void pick(struct disk *d, struct batch *b, unsigned int most)
+{
+	/* The map fills and empties again, as a whole. */
+	bool fill = d->nr < most && rnd_below(&rnd, 8);
+
+	if (fill) {
+		pick_adds(d, b, rnd_below(&rnd, 4) ? 1 : rnd_log(&rnd, MAX_BATCH),
+			  rnd_below(&rnd, 4) ? 2 : 16);
+	} else {
+		u64 len = rnd_log(&rnd, rnd_below(&rnd, 8) ? 64 : LEN);
+
+		b->nr = 1;
+		b->v[0] = (struct dmr_change){ DMR_RECORD_UNMAP,
+					       rnd_below(&rnd, LEN - len + 1), 0, len };
+	}
+}
+
+static void hold(struct disk *d, const struct batch *b, int value)
+{
+	for (unsigned int i = 0; i < b->nr; i++)
+		if (b->v[i].type == DMR_RECORD_MAP)
+			memset(d->used + b->v[i].spare, value, b->v[i].len);
+}
+
+/* As the module does it: taken on the spare, committed, and then in the map. */
+static int try_commit(struct disk *d, const struct batch *b, bool *begun)
+{
+	int r;
+
+	hold(d, b, 4);
+	r = dmr_meta_begin(&d->m, b->nr);
+	*begun = !r;
+	if (!r) {
+		for (unsigned int i = 0; i < b->nr; i++)
+			dmr_meta_put(&d->m, &b->v[i]);
+		r = dmr_meta_end(&d->m);
+		/* In doubt it keeps its sectors. */
+		if (r)
+			return r;
+	}
+	hold(d, b, 0);
+	return r;
+}
+
+static int commit(struct disk *d, const struct batch *b)
+{
+	bool begun;
+
+	return try_commit(d, b, &begun);
+}
+
+static void make(struct disk *d, const struct batch *b)
+{
+	for (unsigned int i = 0; i < b->nr; i++)
+		CHECK(!op_apply(&d->m, &b->v[i]), "change %u", i);
+}
+
+/*
+ * Cuts
+ */
+
+static void put_write(u8 *image, const struct write *w, u32 sectors)
+{
+	memcpy(image + w->sector * SECTOR, w->data, sectors * SECTOR);
+}
+
+/*
+ * @image holds what is durable; writes [@from, @last) may or may not be there, and of
+ * the one at @last the first @torn sectors.
+ */
+static void check_cut(struct disk *d, struct disk *probe, const u8 *durable,
+		      unsigned int from, unsigned int last, u32 torn, int which,
+		      const map_t *maps, unsigned int acked, unsigned int begun)
+{
+	static u8 *image;
+	int r;
+
+	if (!image)
+		image = malloc(MAX_SPARE * SECTOR);
+	memcpy(image, durable, d->size * SECTOR);
+	for (unsigned int i = from; i < last; i++)
+		if (!d->writes[i].mark &&
+		    (which == 0 || (which > 1 && rnd_below(&rnd, 2))))
+			put_write(image, &d->writes[i], d->writes[i].blocks * 8);
+	if (torn)
+		put_write(image, &d->writes[last], torn);
+
+	unit_context("cut at write %u of %u, %u sectors of it, choice %d, %u acknowledged",
+		     last, d->nr_writes, torn, which, acked);
+	r = disk_load(probe, image, d->size);
+	CHECK(!r, "%d: %s", r, probe->said);
+	CHECK(map_is(probe, maps[acked]) || (begun > acked && map_is(probe, maps[begun])),
+	      "neither what was acknowledged nor what was under way");
+}
+
+static void check_cuts(struct disk *d, struct disk *probe, const u8 *start,
+		       const map_t *maps, unsigned int first_acked)
+{
+	unsigned int acked = first_acked, from = 0;
+	u8 *durable = malloc(MAX_SPARE * SECTOR);
+
+	memcpy(durable, start, d->size * SECTOR);
+	for (unsigned int i = 0; i < d->nr_writes; i++) {
+		const struct write *w = &d->writes[i];
+
+		if (w->mark) {
+			acked = w->blocks;
+			continue;
+		}
+		for (int which = 0; which < 4; which++) {
+			u32 torn = which == 0 ? 0 : rnd_below(&rnd, w->blocks * 8 + 1);
+
+			check_cut(d, probe, durable, from, i, torn, which, maps, acked,
+				  acked + 1);
+		}
+		if (w->blocks == 1)
+			for (u32 torn = 1; torn <= 8; torn++)
+				check_cut(d, probe, durable, from, i, torn, 0, maps,
+					  acked, acked + 1);
+		if (w->durable) {
+			for (; from <= i; from++)
+				if (!d->writes[from].mark)
+					put_write(durable, &d->writes[from],
+						  d->writes[from].blocks * 8);
+		}
+	}
+	free(durable);
+}
+
+/* A run of commits on a device, with growth and compaction, cut everywhere. */
+static void cut_run(u64 size, unsigned int commits, unsigned int most)
+{
+	struct disk *d = disk_new(size), *probe = disk_new(size);
+	map_t *maps = calloc(commits + 2, sizeof(map_t));
+	u8 *start = malloc(size * SECTOR);
+	struct batch b;
+	unsigned int done = 0;
+
+	disk_format(d);
+	memcpy(start, d->data, size * SECTOR);
+	d->record = true;
+	for (unsigned int i = 0; i < commits; i++) {
+		int r;
+
+		pick(d, &b, most);
+		if (!b.nr)
+			continue;
+		r = commit(d, &b);
+		CHECK(!r || r == -ENOSPC, "%d: %s", r, d->said);
+		if (r)
+			continue;
+		make(d, &b);
+		map_of(d, maps[++done]);
+		*disk_recorded(d) = (struct write){ .mark = true, .blocks = done };
+	}
+	memcpy(maps[done + 1], maps[done], sizeof(map_t));
+	unit_note("%u commits, %u writes, epoch %lu, halves of %lu blocks",
+		  done, d->nr_writes - done, d->m.epoch, d->m.areas[0][d->m.half].len / 8);
+	CHECK(d->m.epoch > 2 || commits < 100, "no half was filled");
+	check_cuts(d, probe, start, maps, 0);
+	free(start);
+	free(maps);
+	disk_free(probe);
+	disk_free(d);
+}
+
+static void test_cuts(void)
+{
+	cut_run(2048, unit_times(100, 200, 1500), 60);
+	cut_run(8192, unit_times(30, 60, 1000), 1500);
+}
+
+/*
+ * After a cut life goes on: load, mend, commit, cut again.
+ */
+static void test_lives(void)
+{
+	unsigned int lives = unit_times(100, 400, 4000);
+	struct disk *d = disk_new(4096), *next = disk_new(4096);
+	static map_t maps[34];
+
+	disk_format(d);
+	map_of(d, maps[0]);
+	for (unsigned int life = 0; life < lives; life++) {
+		unsigned int acked = 0, nr = rnd_log(&rnd, 32), cut, from = 0;
+		u8 *image = malloc(MAX_SPARE * SECTOR);
+		struct batch b;
+		int r;
+
+		unit_context("life %u", life);
+		memcpy(image, d->data, d->size * SECTOR);
+		r = disk_load(next, image, d->size);
+		CHECK(!r, "%d: %s", r, next->said);
+		CHECK(map_is(next, maps[0]), "not the map that was there");
+		next->record = true;
+		CHECK(!dmr_meta_recover(&next->m), "%s", next->said);
+		CHECK(!strcmp(dmr_meta_state(&next->m), "ok"), "not mended");
+		for (unsigned int i = 0; i < nr; i++) {
+			pick(next, &b, 200);
+			if (!b.nr || commit(next, &b))
+				continue;
+			make(next, &b);
+			map_of(next, maps[++acked]);
+			*disk_recorded(next) = (struct write){ .mark = true, .blocks = acked };
+		}
+		memcpy(maps[acked + 1], maps[acked], sizeof(map_t));
+		/* Cut somewhere: what counts is the image that is left. */
+		cut = rnd_below(&rnd, next->nr_writes + 1);
+		acked = 0;
+		for (unsigned int i = 0; i < cut; i++) {
+			if (next->writes[i].mark)
+				acked = next->writes[i].blocks;
+			if (next->writes[i].durable)
+				from = i + 1;
+		}
+		for (unsigned int i = 0; i < cut; i++)
+			if (!next->writes[i].mark && (i < from || rnd_below(&rnd, 2)))
+				put_write(image, &next->writes[i], next->writes[i].blocks * 8);
+		if (cut < next->nr_writes && !next->writes[cut].mark)
+			put_write(image, &next->writes[cut],
+				  rnd_below(&rnd, next->writes[cut].blocks * 8 + 1));
+		for (unsigned int i = 0; i < next->nr_writes; i++)
+			free(next->writes[i].data);
+		free(next->writes);
+		r = disk_load(d, image, d->size);
+		CHECK(!r, "after the cut: %d: %s", r, d->said);
+		CHECK(map_is(d, maps[acked]) || map_is(d, maps[acked + 1]),
+		      "neither acknowledged nor under way");
+		map_of(d, maps[0]);
+		memcpy(d->data, image, d->size * SECTOR);
+		free(image);
+	}
+	disk_free(d);
+	next->writes = NULL;
+	next->nr_writes = 0;
+	disk_free(next);
+}
+
+/*
+ * Writes that fail
+ */
+
+/* Of one copy, of both, really or only in the answer; and it is loaded again. */
+static void test_failing(void)
+{
+	unsigned int rounds = unit_times(20, 100, 1000);
+	struct disk *d = disk_new(4096), *probe = disk_new(4096);
+
+	for (unsigned int round = 0; round < rounds; round++) {
+		static map_t acked, doubtful;
+		struct batch b, in_doubt;
+		bool doubt = false;
+
+		unit_context("round %u", round);
+		disk_init(d, 4096);
+		memset(d->data, 0, 4096 * SECTOR);
+		disk_format(d);
+		map_of(d, acked);
+		for (unsigned int i = 0; i < 60; i++) {
+			unsigned int out;
+			bool begun;
+			int r;
+
+			if (!rnd_below(&rnd, 4)) {
+				d->fail_copies = rnd_below(&rnd, 2) ? rnd_below(&rnd, 4) : 0;
+				d->fail_only_says = rnd_below(&rnd, 2);
+			}
+			pick(d, &b, 200);
+			if (!b.nr)
+				continue;
+			r = try_commit(d, &b, &begun);
+			out = d->m.stale;
+			/* Another half in force: what was in doubt did not happen. */
+			if (begun && doubt) {
+				hold(d, &in_doubt, 0);
+				doubt = false;
+			}
+			if (begun && r) {
+				struct disk *copy = malloc(sizeof(*copy));
+
+				in_doubt = b;
+				hold(d, &b, 0);
+
+				memcpy(copy, d, sizeof(*copy));
+				make(copy, &b);
+				map_of(copy, doubtful);
+				free(copy);
+				hold(d, &b, 4);
+				doubt = true;
+			}
+			if (!r) {
+				make(d, &b);
+				map_of(d, acked);
+			}
+			CHECK(!r || (d->fail_copies | out) == 3 || r == -ENOSPC,
+			      "%d with copies %u failing, %u out: %s", r, d->fail_copies, out, d->said);
+			r = disk_load(probe, d->data, d->size);
+			CHECK(!r, "change %u: %d: %s", i, r, probe->said);
+			CHECK(map_is(probe, acked) || (doubt && map_is(probe, doubtful)),
+			      "change %u: a stale map, or one in doubt no more", i);
+		}
+		d->fail_copies = 0;
+		CHECK(!dmr_meta_resume(&d->m), "%s", d->said);
+		CHECK(!strcmp(dmr_meta_state(&d->m), "ok"), "still %s",
+		      dmr_meta_state(&d->m));
+		CHECK(!disk_load(probe, d->data, d->size), "%s", probe->said);
+		CHECK(map_is(probe, acked), "after all");
+	}
+	disk_free(d);
+	disk_free(probe);
+}
+
+/*
+ * Damage
+ */
+
+enum damage { FLIP, ZERO, SWAP, OLDER, KINDS };
+
+static void damage(struct disk *d, u8 *image, const u8 *older, u64 sector, enum damage kind)
+{
+	u8 *block = image + sector * SECTOR;
+	u64 base = d->m.areas[copy_at(&d->m, sector)][d->m.half].start;
+	u64 i = sector < base ? 0 : (sector - base) / 8;
+	u64 other = base + 8 * ((i + 1 + rnd_below(&rnd, d->m.seq - 1)) % d->m.seq);
+
+	switch (kind) {
+	case FLIP:
+		block[rnd_below(&rnd, DMR_BLOCK_SIZE)] ^= 1 << rnd_below(&rnd, 8);
+		break;
+	case ZERO:
+		memset(block, 0, DMR_BLOCK_SIZE);
+		break;
+	case SWAP:
+		memcpy(block, d->data + other * SECTOR, DMR_BLOCK_SIZE);
+		break;
+	default:
+		memcpy(block, older + sector * SECTOR, DMR_BLOCK_SIZE);
+	}
+}
+
+/* The blocks that count: superblocks, and those of the log, of a copy. */
+static u64 counting_block(const struct disk *d, unsigned int copy, unsigned int i)
+{
+	if (i == d->m.seq)
+		return copy ? d->m.backup : 0;
+	return d->m.areas[copy][d->m.half].start + 8ULL * i;
+}
+
+static struct disk *damaged_one(u8 *older)
+{
+	struct disk *d = disk_new(4096);
+	struct batch b;
+
+	disk_format(d);
+	for (unsigned int i = 0; i < 40 || d->m.seq < 9; i++) {
+		pick(d, &b, 200);
+		if (i == 20)
+			memcpy(older, d->data, d->size * SECTOR);
+		if (b.nr && !commit(d, &b))
+			make(d, &b);
+	}
+	return d;
+}
+
+static void test_damage(void)
+{
+	u8 *image = malloc(MAX_SPARE * SECTOR), *older = calloc(MAX_SPARE, SECTOR);
+	struct disk *probe = disk_new(4096);
+	unsigned int rounds = unit_times(1, 3, 50), refused = 0;
+
+	while (rounds--) {
+		struct disk *d = damaged_one(older);
+		map_t map;
+
+		map_of(d, map);
+		for (unsigned int i = 0; i <= d->m.seq; i++)
+			for (int kind = 0; kind < KINDS; kind++)
+				for (unsigned int copies = 1; copies <= 3; copies++) {
+					bool same, newest = i == d->m.seq - 1;
+					int r;
+
+					unit_context("block %u of %u, damage %d, copies %u", i,
+						     d->m.seq, kind, copies);
+					memcpy(image, d->data, d->size * SECTOR);
+					for (unsigned int c = 0; c < 2; c++)
+						if (copies & 1 << c)
+							damage(d, image, older,
+							       counting_block(d, c, i), kind);
+					same = !memcmp(image, d->data, d->size * SECTOR);
+					r = disk_load(probe, image, d->size);
+					if (copies != 3 || same) {
+						CHECK(!r, "%d: %s", r, probe->said);
+						CHECK(map_is(probe, map), "another map");
+						CHECK(same || strcmp(dmr_meta_state(&probe->m), "ok"),
+						      "not noticed");
+						CHECK(!dmr_meta_recover(&probe->m), "%s", probe->said);
+						CHECK(!strcmp(dmr_meta_state(&probe->m), "ok"),
+						      "not mended");
+						memcpy(image, probe->data, d->size * SECTOR);
+						CHECK(!disk_load(probe, image, d->size) &&
+						      !strcmp(dmr_meta_state(&probe->m), "ok"),
+						      "not mended on disk");
+						CHECK(map_is(probe, map), "another map");
+					} else if (i < d->m.seq && !newest) {
+						CHECK(r == -EUCLEAN, "%d: %s", r, probe->said);
+						CHECK(probe->said[0], "and nothing was said");
+						refused++;
+					} else if (newest) {
+						/* A commit that never happened. */
+						CHECK(!r || r == -EUCLEAN, "%d", r);
+					} else if (!r) {
+						/* Superblocks of before: the log is the same. */
+						CHECK(kind == OLDER && map_is(probe, map),
+						      "superblocks damaged, and loaded");
+					}
+				}
+		disk_free(d);
+	}
+	CHECK(refused > 10, "only %u were refused", refused);
+	disk_free(probe);
+	free(image);
+	free(older);
+}
+
+/* Random bytes in places that matter, checksums made right: it must come to an end. */
+static void test_malice(void)
+{
+	u8 *image = malloc(MAX_SPARE * SECTOR), *older = calloc(MAX_SPARE, SECTOR);
+	struct disk *d = damaged_one(older), *probe = disk_new(4096);
+	unsigned int rounds = unit_times(1000, 5000, 200000), loaded = 0;
+
+	while (rounds--) {
+		u64 sector = counting_block(d, 0, rnd_below(&rnd, d->m.seq + 1));
+		u8 *block = image + sector * SECTOR;
+
+		memcpy(image, d->data, d->size * SECTOR);
+		/* The second copy would be right. */
+		memset(image + d->m.backup * SECTOR, 0, DMR_BLOCK_SIZE);
+		for (int i = rnd_log(&rnd, 4); i; i--) {
+			u64 at = 12 + rnd_below(&rnd, rnd_below(&rnd, 2) ? 300 : 4076);
+
+			block[at] = rnd_below(&rnd, 4) ? rnd64(&rnd) : 0xff;
+		}
+		if (sector)
+			dmr_block_seal((void *)block, sector);
+		else
+			dmr_super_seal((void *)block, sector);
+		unit_context("sector %lu", sector);
+		if (!disk_load(probe, image, d->size)) {
+			loaded++;
+			if (!dmr_meta_recover(&probe->m))
+				CHECK(!strcmp(dmr_meta_state(&probe->m), "ok"), "not mended");
+		}
+	}
+	unit_note("%u of them loaded", loaded);
+	disk_free(d);
+	disk_free(probe);
+	free(image);
+	free(older);
+}
+
+/*
+ * What is there before
+ */
+
+static void test_probe(void)
+{
+	struct disk *d = disk_new(4096), *probe = disk_new(4096);
+	u64 size = 4096;
+
+	CHECK(dmr_meta_probe(&d->m) == -ENODATA, "blank");
+	for (u64 at = 0; at < size; at += 1 + rnd_below(&rnd, 64)) {
+		bool seen = at < 2048 || at >= size - 2048 || at == 2048;
+
+		memset(d->data, 0, size * SECTOR);
+		d->data[at * SECTOR + rnd_below(&rnd, SECTOR)] = 1;
+		CHECK((dmr_meta_probe(&d->m) == -EEXIST) == seen, "a byte in sector %lu", at);
+	}
+	memset(d->data, 0, size * SECTOR);
+	d->fail_reads = true;
+	CHECK(dmr_meta_probe(&d->m) == -EIO, "unreadable is not blank");
+	d->fail_reads = false;
+
+	disk_format(d);
+	CHECK(!disk_load(probe, d->data, size), "%s", probe->said);
+	CHECK(!memcmp(probe->m.uuid, d->m.uuid, sizeof(d->m.uuid)), "uuid");
+	CHECK(!dmr_meta_same(&probe->m), "%s", probe->said);
+
+	/* The superblock alone, at the other place; on a spare that has grown. */
+	memset(d->data, 0, DMR_BLOCK_SIZE);
+	disk_init(probe, 16384);
+	memset(probe->data, 0, 16384 * SECTOR);
+	memcpy(probe->data, d->data, size * SECTOR);
+	CHECK(!dmr_meta_probe(&probe->m) && !dmr_meta_load(&probe->m, false), "%s",
+	      probe->said);
+	CHECK(!dmr_meta_recover(&probe->m), "%s", probe->said);
+	CHECK(!memcmp(probe->data, DMR_SUPER_MAGIC, 8), "not written again");
+
+	memcpy(d->data, probe->data, size * SECTOR);
+	CHECK(disk_load(probe, d->data, 4088) == -ERANGE, "smaller");
+	((struct dmr_super *)d->data)->incompat = 1;
+	dmr_super_seal((void *)d->data, 0);
+	CHECK(disk_load(probe, d->data, size) == -EOPNOTSUPP, "newer");
+	disk_free(d);
+	disk_free(probe);
+}
+
+/* One added remap writes one block a copy, whatever their number. */
+static void test_cost(void)
+{
+	struct disk *d = disk_new(16384);
+	struct batch b;
+	u64 before;
+
+	disk_format(d);
+	for (unsigned int i = 0; i < 1000; i++) {
+		u64 epoch = d->m.epoch;
+
+		pick_adds(d, &b, 1, 1);
+		if (!b.nr)
+			continue;
+		before = d->written;
+		CHECK(!commit(d, &b), "%s", d->said);
+		make(d, &b);
+		CHECK(d->m.epoch > epoch || d->written == before + 2, "%lu blocks",
+		      d->written - before);
+	}
+	CHECK(d->nr > 500, "%u remaps", d->nr);
+	disk_free(d);
+}
+
+#define SEEDED(name) static void seeded_##name(void) { rnd.state = unit_seed; name(); }
+SEEDED(test_probe)
+SEEDED(test_cost)
+SEEDED(test_cuts)
+SEEDED(test_lives)
+SEEDED(test_failing)
+SEEDED(test_damage)
+SEEDED(test_malice)
+
+int main(int argc, char **argv)
+{
+	static const struct unit_test tests[] = {
+		{ "what is on a device is told apart", seeded_test_probe },
+		{ "a change writes one block a copy", seeded_test_cost },
+		{ "a cut at every write", seeded_test_cuts },
+		{ "cut, loaded, mended, again and again", seeded_test_lives },
+		{ "writes fail in one copy, in both, in fact or not", seeded_test_failing },
+		{ "damage in one copy is mended, in both refused", seeded_test_damage },
+		{ "what has a right checksum is not trusted", seeded_test_malice },
+	};
+
+	return unit_main(argc, argv, tests, ARRAY_SIZE(tests));
+}
