@@ -285,7 +285,7 @@ static struct dmr_remap *remap_new(u64 start, u64 len, u64 spare)
 
 	memset(remap, 0xa5, sizeof(*remap));
 	remap->start = start;
-	remap->flags = 0;
+	remap->ext.flags = 0;
 	remap->ext.start = spare;
 	remap->ext.len = len;
 	return remap;
