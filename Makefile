@@ -21,7 +21,7 @@ install:
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
 	depmod -a $$(modinfo -F vermagic $(build)/module/host/dm-remap-v4.ko | cut -d ' ' -f 1)
 
-.PHONY: setup demo check check-quick bench lint unit module
+.PHONY: setup demo check check-quick check-debug coverage bench lint unit module
 .PHONY: vm vm-shell
 setup:
 	@scripts/setup
@@ -34,6 +34,12 @@ check: setup
 
 check-quick: setup
 	@scripts/check quick
+
+check-debug:
+	@scripts/check-debug
+
+coverage:
+	@scripts/check-debug coverage
 
 bench: setup
 	@scripts/bench
@@ -76,6 +82,8 @@ help:
 	@echo 'make demo           shows what it does, in a VM'
 	@echo 'make check          all tests, on kernels $(kernels)'
 	@echo 'make check-quick    the short ones, on 6.1'
+	@echo 'make check-debug    the tests on kernels that find bugs, which it builds'
+	@echo 'make coverage       what of the module they run'
 	@echo 'make bench          what it costs'
 	@echo 'make lint           sparse, checkpatch, shellcheck'
 	@echo 'make unit           the tests that need no kernel'

@@ -237,7 +237,7 @@ static char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user 
 
 	if (bdev_nr_sectors(u->spare) < dmr_spare_size(&core->spare))
 		return "Spare device has become smaller";
-	if (u->len < core->len || dmr_user_block(u) > core->block)
+	if (u->len < READ_ONCE(core->len) || dmr_user_block(u) > READ_ONCE(core->block))
 		dmr_table_each(&core->table, dmr_fit_entry, &fit);
 	return fit.misfit;
 }
@@ -288,8 +288,9 @@ void dmr_core_put(struct dmr_user *u)
 
 	mutex_lock(&users_lock);
 	list_del(&u->node);
-	if (core->in_force == u)
-		core->in_force = NULL;
+	/* A table that is cleared, while another is resumed: not this one. */
+	if (READ_ONCE(core->in_force) == u)
+		WRITE_ONCE(core->in_force, NULL);
 	last = !--core->users;
 	mutex_unlock(&users_lock);
 	if (last)
@@ -337,13 +338,13 @@ int dmr_core_apply(struct dmr_user *u)
 	memalloc_noio_restore(noio);
 	if (!r) {
 		core->main = u->main;
-		core->spare_bdev = u->spare;
-		core->len = u->len;
-		core->block = dmr_user_block(u);
-		core->readonly = u->readonly;
-		core->spare_low = u->spare_low == DMR_LOW_DEFAULT ?
-				  dmr_core_low_default(core) : u->spare_low;
-		core->in_force = u;
+		/* What status, query and list read without the lock. */
+		WRITE_ONCE(core->len, u->len);
+		WRITE_ONCE(core->block, dmr_user_block(u));
+		WRITE_ONCE(core->readonly, u->readonly);
+		WRITE_ONCE(core->spare_low, u->spare_low == DMR_LOW_DEFAULT ?
+			   dmr_core_low_default(core) : u->spare_low);
+		WRITE_ONCE(core->in_force, u);
 		dmr_core_notice(core);
 	}
 	mutex_unlock(&core->change);
@@ -439,9 +440,9 @@ void dmr_core_notice(struct dmr_core *core)
 
 const char *dmr_core_state(const struct dmr_core *core)
 {
-	if (core->readonly)
+	if (READ_ONCE(core->readonly))
 		return "readonly";
-	if (READ_ONCE(core->spare.free) < core->block)
+	if (READ_ONCE(core->spare.free) < READ_ONCE(core->block))
 		return "full";
 	return "ok";
 }

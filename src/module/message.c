@@ -218,7 +218,7 @@ static int dmr_add_remap(struct dmr_core *core, struct dmr_call *call)
 	r = dmr_parse_and_add(core, 3, call->argv, &batch, nocopy);
 	if (!r)
 		r = dmr_reply(call, "%llu %llu %llu remaps=%zu",
-			      (u64)batch.remaps[0]->start,
+			      batch.remaps[0]->start,
 			      batch.remaps[0]->ext.start,
 			      dmr_batch_sectors(&batch), batch.nr);
 	dmr_batch_exit(&batch);
@@ -350,7 +350,7 @@ static bool dmr_query_run(struct dmr_core *core, u64 start, u64 end, u64 *run_en
 
 	rcu_read_lock();
 	dmr_table_lookup(&core->table, start, end, &run);
-	if (run.remap && !(READ_ONCE(run.remap->flags) & DMR_ADDING)) {
+	if (run.remap && !(READ_ONCE(run.remap->ext.flags) & DMR_ADDING)) {
 		*spare = run.remap->ext.start + (start - run.remap->start);
 		remapped = true;
 	}
@@ -371,7 +371,7 @@ static int dmr_query(struct dmr_core *core, struct dmr_call *call)
 	if (!r && call->argc == 2)
 		r = dmr_parse(core, "length", call->argv[1], &len);
 	if (!r)
-		r = dmr_check_range(core, "main", start, len, core->len);
+		r = dmr_check_range(core, "main", start, len, READ_ONCE(core->len));
 	if (r)
 		return r;
 
@@ -402,7 +402,7 @@ static bool dmr_list_next(struct dmr_core *core, u64 *from, u64 row[3])
 			row[0] = remap->start;
 			row[1] = remap->ext.start;
 			row[2] = remap->ext.len;
-			adding = READ_ONCE(remap->flags) & DMR_ADDING;
+			adding = READ_ONCE(remap->ext.flags) & DMR_ADDING;
 		}
 		rcu_read_unlock();
 		if (!remap)
@@ -417,7 +417,7 @@ static int dmr_list(struct dmr_core *core, struct dmr_call *call)
 {
 	unsigned int maxlen = call->maxlen;
 	char *result = call->result;
-	u64 from = 0, end = 0, rows = DMR_MAX_ROWS;
+	u64 from = 0, end = 0, rows = DMR_MAX_ROWS, len = READ_ONCE(core->len);
 	size_t sz = 0;
 	u64 row[3];
 	int r = 0;
@@ -429,10 +429,10 @@ static int dmr_list(struct dmr_core *core, struct dmr_call *call)
 	if (r)
 		return r;
 	/* The end itself is where the last page leaves off. */
-	if (from > core->len)
+	if (from > len)
 		return dmr_refuse(core, -ERANGE,
 				  "main sector %llu is beyond the device's %llu sectors",
-				  from, core->len);
+				  from, len);
 	if (!rows || rows > DMR_MAX_ROWS)
 		return dmr_refuse(core, -ERANGE, "number of rows %llu is not from 1 to %u",
 				  rows, DMR_MAX_ROWS);

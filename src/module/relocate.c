@@ -310,7 +310,7 @@ static void dmr_batch_set_flags(const struct dmr_batch *batch, u8 flags)
 {
 	for (size_t i = 0; i < batch->nr; i++) {
 		/* Pairs with dmr_route(): the move, or what it left, is all there. */
-		smp_store_release(&batch->remaps[i]->flags, flags);
+		smp_store_release(&batch->remaps[i]->ext.flags, flags);
 		cond_resched();
 	}
 }
@@ -332,14 +332,14 @@ static int dmr_add_check(struct dmr_core *core, const struct dmr_batch *batch)
 
 		if (remap->start < end)
 			return dmr_refuse(core, -EEXIST, "main sector %llu is twice in the message",
-					  (u64)remap->start);
+					  remap->start);
 		end = dmr_remap_end(remap);
 		rcu_read_lock();
 		dmr_table_lookup(&core->table, remap->start, end, &run);
 		rcu_read_unlock();
 		if (run.remap || run.end < end)
 			return dmr_refuse(core, -EEXIST, "main sector %llu is remapped already",
-					  run.remap ? (u64)remap->start : run.end);
+					  run.remap ? remap->start : run.end);
 		cond_resched();
 	}
 	return 0;
@@ -429,7 +429,7 @@ static void dmr_add_insert(struct dmr_core *core, const struct dmr_batch *batch)
 	for (size_t i = 0; i < batch->nr; i++) {
 		struct dmr_remap *remap = batch->remaps[i];
 
-		remap->flags = DMR_ADDING;
+		remap->ext.flags = DMR_ADDING;
 		dmr_table_insert(&core->table, remap);
 		/* While memory is short, once a message is enough. */
 		if (!core->resize_failed)
@@ -444,7 +444,7 @@ static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 	bool copied = core->move.lo > core->move.first;
 
 	for (size_t i = 0; i < batch->nr; i++) {
-		if (batch->remaps[i]->flags)
+		if (batch->remaps[i]->ext.flags)
 			dmr_table_remove(&core->table, batch->remaps[i]);
 		cond_resched();
 	}

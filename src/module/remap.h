@@ -25,18 +25,22 @@
  * @node:	place in the order of @start; the spare's lock
  * @start:	first spare sector; never changes while in the spare
  * @len:	number of sectors, not 0
- * @gap:	free sectors between the extent before it and @start
- * @max_gap:	the largest @gap in the subtree below @node
+ * @gap:	free sectors between the extent before it and @start; the spare's lock
+ * @flags:	the owner's; written under the spare's lock. It shares a word with what
+ *		nobody reads without that lock: a reader under RCU that loaded the
+ *		word around the flags would race with whoever sets them
+ * @max_gap:	the largest @gap in the subtree below @node; the spare's lock
  */
 struct dmr_extent {
 	struct rb_node	node;
 	u64		start;
 	u64		len;
-	u64		gap;
+	u64		gap : 56;
+	u8		flags;
 	u64		max_gap;
 };
 
-/* What dmr_remap.flags says of a remap that is being moved (relocate.h). */
+/* What dmr_remap.ext.flags says of a remap that is being moved (relocate.h). */
 #define DMR_ADDING	0x01	/* published, but main still has the data */
 #define DMR_REMOVING	0x02	/* the spare still has the data */
 
@@ -45,13 +49,12 @@ struct dmr_extent {
  * @next:	the chain, once for each of two bucket arrays: while a resize
  *		builds the new array the readers walk the old one
  * @start:	first main sector; never changes while in the table
- * @flags:	DMR_*; written under the core's change lock, read under RCU
- * @ext:	where on the spare; its length is the remap's
+ * @ext:	where on the spare; its length is the remap's, its flags are DMR_*:
+ *		written under the core's change lock, read under RCU
  */
 struct dmr_remap {
 	struct dmr_remap __rcu *next[2];
-	u64			start : 56;
-	u8			flags;
+	u64			start;
 	struct dmr_extent	ext;
 };
 

@@ -144,8 +144,8 @@ static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
 static void dmr_parent_error(struct bio *parent, blk_status_t status)
 {
 	/* As bio_chain does it: one of the errors, it does not matter which. */
-	if (status && !parent->bi_status)
-		parent->bi_status = status;
+	if (status && !READ_ONCE(parent->bi_status))
+		WRITE_ONCE(parent->bi_status, status);
 }
 
 static void dmr_child_end(struct bio *bio)

@@ -64,7 +64,7 @@ static inline void dmr_route(const struct dmr_core *core, enum req_op op, u64 st
 	route->side = DMR_SPARE;
 	route->spare = run.remap->ext.start + (start - run.remap->start);
 	/* Pairs with the release of whoever set them: the move was set up before. */
-	flags = smp_load_acquire(&run.remap->flags);
+	flags = smp_load_acquire(&run.remap->ext.flags);
 	if (unlikely(flags || op == REQ_OP_DISCARD))
 		dmr_route_rare(core, op, flags, start, route);
 }

@@ -255,10 +255,13 @@ static noinline u64 dmr_search_edge(const struct dmr_table *t, struct dmr_bucket
 		u64 to;
 
 		if (!test_bit(slice, slices->dirty)) {
-			/* No further than asked, or its cost were the device's. */
-			slice = find_next_bit(slices->dirty,
-					      ((s.edge - 1) >> slices->shift) + 1,
-					      slice);
+			/*
+			 * No further than asked, or its cost were the device's. Bits
+			 * may change under it: either value is true (see above).
+			 */
+			slice = data_race(find_next_bit(slices->dirty,
+							((s.edge - 1) >> slices->shift) + 1,
+							slice));
 			from = slice << slices->shift;
 			continue;
 		}
@@ -443,7 +446,7 @@ int dmr_table_resize(struct dmr_table *t, unsigned long buckets)
 		return -ENOMEM;
 	dmr_table_each(t, dmr_file, new);
 	rcu_assign_pointer(t->buckets, new);
-	t->resizes++;
+	WRITE_ONCE(t->resizes, t->resizes + 1);
 	/* Then the old chains are nobody's, and the next resize may use them. */
 	synchronize_rcu();
 	kvfree(old);

@@ -24,7 +24,10 @@
 typedef uint64_t u64;
 typedef uint32_t u32;
 
+/* The kernel copies it there and back, each time. */
+#ifndef DM_ROOM
 #define DM_ROOM (512 * 1024)
+#endif
 #define DM_MESSAGE_ROOM (DM_ROOM / 2)
 
 /* One line of a table. */

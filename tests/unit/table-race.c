@@ -122,7 +122,7 @@ static void check_remap(const struct dmr_remap *remap, u64 from, u64 to)
 		EXPECT(remap->ext.start == SPARE + start, "%lu at %lu", remap->ext.start,
 		       start);
 	/* Written by the core while the entry is in the table. */
-	EXPECT(smp_load_acquire(&remap->flags) <= DMR_REMOVING, "%lu", start);
+	EXPECT(smp_load_acquire(&remap->ext.flags) <= DMR_REMOVING, "%lu", start);
 }
 
 static void read_run(u64 start, u64 end)
@@ -195,7 +195,7 @@ static struct dmr_remap *remap_new(u64 start, u64 len, u64 spare)
 	struct dmr_remap *remap = malloc(sizeof(*remap));
 
 	remap->start = start;
-	remap->flags = 0;
+	remap->ext.flags = 0;
 	remap->ext.start = spare;
 	remap->ext.len = len;
 	remap->ext.gap = seal(remap);
@@ -260,7 +260,7 @@ static void clear_loose(struct zone *z)
 {
 	for (unsigned int i = 0; i < z->n; i++) {
 		/* As a removal does it that copies back first. */
-		smp_store_release(&z->v[i]->flags, DMR_REMOVING);
+		smp_store_release(&z->v[i]->ext.flags, DMR_REMOVING);
 		dmr_table_remove(&table, z->v[i]);
 	}
 	synchronize_rcu();

@@ -10,6 +10,7 @@
 
 #undef READ_ONCE
 #undef WRITE_ONCE
+#define data_race(expr)		(expr)
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 
