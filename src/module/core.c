@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "core.h"
+#include "persist.h"
+#include "relocate.h"
 #include "route.h"
 
 #include <linux/math64.h>
@@ -139,7 +141,10 @@ static void dmr_core_destroy(struct dmr_core *core)
 	dmr_core_settle(core, false);
 	synchronize_rcu();
 
+	/* What is in doubt is in the table, too. */
+	dmr_move_forget(core);
 	dmr_table_each(&core->table, dmr_free_entry, NULL);
+	dmr_persist_exit(core);
 	dm_kcopyd_client_destroy(core->kcopyd);
 	percpu_ref_exit(&core->inflight[0].ref);
 	percpu_ref_exit(&core->inflight[1].ref);
@@ -173,8 +178,12 @@ static struct dmr_core *dmr_core_create(const struct dmr_user *u)
 		goto bad_kcopyd;
 	if (dmr_route_init(core))
 		goto bad_route;
+	if (dmr_persist_init(core, u))
+		goto bad_persist;
 	return core;
 
+bad_persist:
+	dmr_route_exit(core);
 bad_route:
 	dm_kcopyd_client_destroy(core->kcopyd);
 bad_kcopyd:
@@ -231,7 +240,7 @@ static void dmr_fit_entry(const struct dmr_table *t, struct dmr_remap *remap,
 }
 
 /* Not under the change lock, so the answer of a constructor is advice. */
-static char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
+char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 {
 	struct dmr_fit fit = { .u = u };
 
@@ -272,10 +281,17 @@ int dmr_core_get(struct dmr_user *u, char **error)
 			goto out;
 	}
 
+	r = dmr_persist_check(core, u, error);
+	if (r) {
+		if (!core->users)
+			dmr_core_destroy(core);
+		goto out;
+	}
+
+	*error = NULL;
 	u->core = core;
 	core->users++;
 	list_add(&u->node, &users);
-	r = 0;
 out:
 	mutex_unlock(&users_lock);
 	return r;
@@ -297,9 +313,16 @@ void dmr_core_put(struct dmr_user *u)
 		dmr_core_destroy(core);
 }
 
+u64 dmr_core_room(const struct dmr_core *core)
+{
+	u64 room = dmr_spare_room(&core->spare);
+
+	return core->volatile_ ? room : room - dmr_meta_sectors(&core->meta);
+}
+
 static u64 dmr_core_low_default(const struct dmr_core *core)
 {
-	return div_u64(dmr_spare_room(&core->spare), 10);
+	return div_u64(dmr_core_room(core), 10);
 }
 
 u64 dmr_user_spare_low(const struct dmr_user *u)
@@ -335,6 +358,13 @@ int dmr_core_apply(struct dmr_user *u)
 	/* The device is suspended: reclaim must not wait for it. */
 	noio = memalloc_noio_save();
 	r = dmr_table_extend(&core->table, u->len);
+	if (!r) {
+		u64 size = dmr_user_spare_size(u);
+
+		if (size > dmr_spare_size(&core->spare))
+			dmr_spare_extend(&core->spare, size);
+		r = dmr_persist_open(core, u);
+	}
 	memalloc_noio_restore(noio);
 	if (!r) {
 		core->main = u->main;
@@ -440,11 +470,15 @@ void dmr_core_notice(struct dmr_core *core)
 
 const char *dmr_core_state(const struct dmr_core *core)
 {
+	const char *metadata = dmr_persist_state(core);
+
+	if (!strcmp(metadata, "failed"))
+		return metadata;
 	if (READ_ONCE(core->readonly))
 		return "readonly";
 	if (READ_ONCE(core->spare.free) < READ_ONCE(core->block))
 		return "full";
-	return "ok";
+	return strcmp(metadata, "degraded") ? "ok" : metadata;
 }
 
 size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
@@ -464,10 +498,11 @@ size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 	       load / 100, load % 100);
 	DMEMIT(" resizes=%llu spare_free=%llu/%llu lost=0 pending=0",
 	       READ_ONCE(core->table.resizes), READ_ONCE(core->spare.free),
-	       dmr_spare_room(&core->spare));
-	DMEMIT(" read_errors=%llu write_errors=%llu auto=off metadata=none",
+	       dmr_core_room(core));
+	DMEMIT(" read_errors=%llu write_errors=%llu auto=off metadata=%s",
 	       (u64)atomic64_read(&core->stats[DMR_STAT_READ_ERRORS]),
-	       (u64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]));
+	       (u64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]),
+	       dmr_persist_state(core));
 	return sz;
 }
 

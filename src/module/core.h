@@ -24,8 +24,11 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "metadata.h"
 #include "spare.h"
 #include "table.h"
+
+struct dm_io_client;
 
 #define DM_MSG_PREFIX "dm-remap-v4"
 
@@ -78,6 +81,18 @@ static_assert(sizeof(long) == 8, "sectors are read without a lock");
 
 #define DMR_NR_REFUSALS 8
 #define DMR_REFUSAL_LEN 160
+
+/**
+ * struct dmr_batch - remaps that change together
+ * @remaps:	the remaps
+ * @nr:		how many
+ * @room:	for how many there is room
+ */
+struct dmr_batch {
+	struct dmr_remap	**remaps;
+	size_t			nr;
+	size_t			room;
+};
 
 /**
  * struct dmr_move - the move in progress, if any (relocate.h)
@@ -136,6 +151,13 @@ struct dmr_move {
  * @sectors:	in them
  * @resize_failed: the last resize found no memory; logged once
  *
+ * @volatile_:	there is no metadata
+ * @loaded:	the metadata is that of the spare
+ * @meta:	the metadata; @change
+ * @io:		reads and writes it
+ * @doomed:	remaps that a replay took out, to be freed when readers are gone
+ * @doubt:	remaps whose commit may be on disk or not; their move is not over
+ *
  * @move:	the move in progress
  * @kcopyd:	copies, with memory of its own
  * @bios:	parts of bios that cannot be sent as they came
@@ -168,6 +190,13 @@ struct dmr_core {
 	u64			sectors;
 	bool			resize_failed;
 
+	bool			volatile_;
+	bool			loaded;
+	struct dmr_meta		meta;
+	struct dm_io_client	*io;
+	struct rb_node		*doomed;
+	struct dmr_batch	doubt;
+
 	struct dmr_move		move;
 	struct dm_kcopyd_client	*kcopyd;
 	struct bio_set		bios;
@@ -197,6 +226,11 @@ struct dmr_core {
  * @len:	sectors mapped
  * @readonly:	opened read-only
  * @spare_low:	as the table says, or DMR_LOW_DEFAULT
+ * @volatile_:	keep the remaps in memory only
+ * @format:	write new metadata, whatever is there
+ * @resize:	take another @len than the metadata has
+ * @adopt:	take another @main_id
+ * @main_id:	identity of the main device, or empty
  */
 struct dmr_user {
 	struct list_head	node;
@@ -208,6 +242,11 @@ struct dmr_user {
 	u64			len;
 	bool			readonly;
 	u64			spare_low;
+	bool			volatile_;
+	bool			format;
+	bool			resize;
+	bool			adopt;
+	char			main_id[DMR_MAIN_ID_SIZE];
 };
 
 /* As spare_low: a tenth of the spare. */
@@ -235,6 +274,14 @@ static inline u64 dmr_user_spare_size(const struct dmr_user *u)
 u64 dmr_user_spare_low(const struct dmr_user *u);
 
 /**
+ * dmr_core_misfit - what keeps the remaps from a table
+ *
+ * Context: without the change lock the answer is advice; sleeps.
+ * Return: NULL, or why not.
+ */
+char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u);
+
+/**
  * dmr_core_get - find or make the core of a table
  * @u:		all but @u->core is set
  * @error:	what is wrong, for ti->error
@@ -243,7 +290,7 @@ u64 dmr_user_spare_low(const struct dmr_user *u);
  * keep its targets apart. Refuses a table that the remaps of a live core do not fit.
  *
  * Context: a constructor.
- * Return: 0, -EBUSY, -EINVAL, -ENOMEM.
+ * Return: 0, -EBUSY, -EINVAL, -ENOMEM; what dmr_persist_check() returns.
  */
 int dmr_core_get(struct dmr_user *u, char **error);
 
@@ -355,6 +402,9 @@ static inline void dmr_core_counted(struct dmr_core *core)
 	WRITE_ONCE(core->remaps, core->table.count);
 	WRITE_ONCE(core->sectors, core->table.sectors);
 }
+
+/* Sectors of the spare that remaps may take, used or not. Context: any. */
+u64 dmr_core_room(const struct dmr_core *core);
 
 /* The state as `dmsetup status` names it. Context: any. */
 const char *dmr_core_state(const struct dmr_core *core);

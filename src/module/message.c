@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "message.h"
+#include "persist.h"
 #include "relocate.h"
 
 #include <linux/ctype.h>
@@ -516,7 +517,7 @@ static int dmr_health(struct dmr_core *core, struct dmr_call *call)
 
 static int dmr_set(struct dmr_core *core, struct dmr_call *call)
 {
-	u64 room = dmr_spare_room(&core->spare);
+	u64 room = dmr_core_room(core);
 	u64 value;
 	int r;
 
@@ -570,7 +571,7 @@ static int dmr_help(struct dmr_core *core, struct dmr_call *call)
 				  call->argv[0]);
 	if (call->argc) {
 		DMEMIT("spare_low <sectors>: an event when fewer are free; 0 to %llu, now %llu\n",
-		       dmr_spare_room(&core->spare), READ_ONCE(core->spare_low));
+		       dmr_core_room(core), READ_ONCE(core->spare_low));
 		return 1;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(dmr_verbs); i++)
@@ -605,7 +606,11 @@ static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 		r = dmr_refuse(core, -EBUSY, "%s: the device is suspended", verb->name);
 	else if (verb->flags & DMR_REMAPS && core->readonly)
 		r = dmr_refuse(core, -EROFS, "%s: the table is read-only", verb->name);
+	else if (verb->flags & DMR_REMAPS)
+		r = dmr_persist_settle(core);
 	else
+		r = 0;
+	if (!r)
 		r = verb->run(core, call);
 	dmr_core_notice(core);
 	memalloc_noio_restore(noio);

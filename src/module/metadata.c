@@ -248,13 +248,14 @@ static void dmr_supers_write(struct dmr_meta *m)
 
 	m->generation++;
 	dmr_super_make(m, super);
-	m->super_bad = 0;
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
 		u64 position = c ? m->backup : 0;
 
 		dmr_super_seal(super, position);
-		if (m->ops->write(m, position, super, 1, true)) {
-			m->super_bad |= BIT(c);
+		if (!m->ops->write(m, position, super, 1, true)) {
+			WRITE_ONCE(m->super_bad, m->super_bad & ~BIT(c));
+		} else {
+			WRITE_ONCE(m->super_bad, m->super_bad | BIT(c));
 			m->ops->problem(m, "the %s superblock cannot be written",
 					copy_names[c]);
 		}
@@ -487,6 +488,9 @@ int dmr_meta_begin(struct dmr_meta *m, u64 nr)
 	u64 blocks = dmr_blocks_for(nr);
 	int r = 0;
 
+	/* Two blocks: it costs little to try again. */
+	if (m->super_bad)
+		dmr_supers_write(m);
 	if (dmr_meta_behind(m) ||
 	    m->seq + blocks > dmr_half_blocks(m, m->half) / 4 * 3)
 		r = dmr_half_begin(m, blocks);
@@ -742,7 +746,7 @@ static int dmr_find_half(struct dmr_meta *m, struct dmr_scan *scan)
 		if (scan->end)
 			return 0;
 	}
-	m->ops->problem(m, "both copies of the log are damaged: 'dmremap repair' saves what is intact");
+	m->ops->problem(m, "both copies of the log are damaged");
 	return -EUCLEAN;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "persist.h"
 #include "relocate.h"
 #include "route.h"
 
@@ -278,6 +279,9 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch)
 	if (r)
 		return r;
 
+	/* The commit flushes the spare. */
+	if (!core->move.removing && !core->volatile_)
+		return 0;
 	r = blkdev_issue_flush(core->move.removing ? core->main : core->spare_bdev);
 	if (r)
 		return dmr_refuse(core, -EIO,
@@ -287,13 +291,32 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch)
 }
 
 /*
+ * Nobody knows whether the commit is on disk: until that is settled all writes go to
+ * both sides, so that either map serves them. The batch is kept for that.
+ */
+static void dmr_move_doubt(struct dmr_core *core, struct dmr_batch *batch)
+{
+	struct dmr_move *m = &core->move;
+
+	spin_lock_irq(&m->lock);
+	WRITE_ONCE(m->hi, m->last);
+	/* Pairs with dmr_route_moving(): who sees the new lo sees the hi. */
+	smp_store_release(&m->lo, m->last);
+	spin_unlock_irq(&m->lock);
+	dmr_resend_waiting(core);
+	core->doubt = *batch;
+	*batch = (struct dmr_batch) {};
+}
+
+/*
  * The point of no return: from here on the new side counts, and a write to both
  * that fails there fails. Writes that failed there before have spoiled the move.
  */
-static int dmr_move_commit(struct dmr_core *core)
+static int dmr_move_commit(struct dmr_core *core, struct dmr_batch *batch)
 {
 	struct dmr_move *m = &core->move;
 	blk_status_t error;
+	int r;
 
 	spin_lock_irq(&m->lock);
 	error = m->error;
@@ -303,7 +326,12 @@ static int dmr_move_commit(struct dmr_core *core)
 		return dmr_refuse(core, -EIO,
 				  "a write to the %s device failed during the move (status %u); nothing was changed",
 				  m->removing ? "main" : "spare", (__force u8)error);
-	return 0;
+
+	r = m->removing ? dmr_persist_remove(core, m->first, m->last) :
+			  dmr_persist_add(core, batch);
+	if (r && !core->volatile_ && core->meta.doubt)
+		dmr_move_doubt(core, batch);
+	return r;
 }
 
 static void dmr_batch_set_flags(const struct dmr_batch *batch, u8 flags)
@@ -485,9 +513,10 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy)
 	if (!r && !nocopy)
 		r = dmr_move_copy(core, batch);
 	if (!r)
-		r = dmr_move_commit(core);
+		r = dmr_move_commit(core, batch);
 	if (r) {
-		dmr_add_undo(core, batch);
+		if (batch->nr)
+			dmr_add_undo(core, batch);
 		return r;
 	}
 
@@ -497,6 +526,7 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy)
 	dmr_move_end(core);
 	/* The next move begins with nobody left who looks at this one. */
 	dmr_core_quiesce(core, false);
+	dmr_persist_mend(core);
 	return 0;
 }
 
@@ -625,7 +655,9 @@ static int dmr_removal_run(struct dmr_core *core, struct dmr_removal *rm,
 	if (!nocopy)
 		r = dmr_move_copy(core, &rm->whole);
 	if (!r)
-		r = dmr_move_commit(core);
+		r = dmr_move_commit(core, &rm->whole);
+	if (r && !rm->whole.nr)
+		return r;
 	if (r)
 		dmr_batch_set_flags(&rm->whole, 0);
 	else
@@ -661,9 +693,40 @@ int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
 	} else {
 		dmr_removal_free(core, &rm, removed);
 		dmr_core_resize(core);
+		dmr_persist_mend(core);
 	}
 	dmr_batch_exit(&rm.whole);
 	return r;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Doubt
+ *----------------------------------------------------------------
+ */
+
+void dmr_move_settle(struct dmr_core *core)
+{
+	struct dmr_batch *batch = &core->doubt;
+
+	if (!batch->nr)
+		return;
+	if (core->move.removing) {
+		dmr_batch_set_flags(batch, 0);
+		dmr_move_end(core);
+		dmr_core_quiesce(core, false);
+	} else {
+		dmr_add_undo(core, batch);
+		for (size_t i = 0; i < batch->nr; i++)
+			dmr_remap_free(batch->remaps[i]);
+	}
+	dmr_move_forget(core);
+}
+
+void dmr_move_forget(struct dmr_core *core)
+{
+	dmr_batch_exit(&core->doubt);
+	core->doubt = (struct dmr_batch) {};
 }
 
 u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)

@@ -21,18 +21,6 @@
 /* As ext.start: the lowest free sectors of the spare. */
 #define DMR_AUTO		U64_MAX
 
-/**
- * struct dmr_batch - remaps that change together
- * @remaps:	the remaps
- * @nr:		how many
- * @room:	for how many there is room
- */
-struct dmr_batch {
-	struct dmr_remap	**remaps;
-	size_t			nr;
-	size_t			room;
-};
-
 /* Append a remap. Context: sleeps. Return: 0 or -ENOMEM. */
 int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap);
 
@@ -54,6 +42,14 @@ void dmr_batch_exit(struct dmr_batch *batch);
  * Return: 0; -EEXIST, -EBUSY, -ENOSPC, -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
  */
 int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy);
+
+/*
+ * What was in doubt has not happened: end its move. Context: the change lock; sleeps.
+ */
+void dmr_move_settle(struct dmr_core *core);
+
+/* The core goes, and what is in doubt with it. */
+void dmr_move_forget(struct dmr_core *core);
 
 /**
  * struct dmr_removed - what removals came to

@@ -97,6 +97,35 @@ u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start)
 	return ext->gap;
 }
 
+u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start)
+{
+	struct dmr_extent *ext = dmr_extent_of(sp->used.rb_node);
+
+	if (ext->max_gap < len)
+		return 0;
+	for (;;) {
+		struct dmr_extent *right = dmr_extent_of(ext->node.rb_right);
+
+		if (right && right->max_gap >= len)
+			ext = right;
+		else if (ext->gap < len)
+			ext = dmr_extent_of(ext->node.rb_left);
+		else
+			break;
+	}
+	*start = ext->start - ext->gap;
+	return ext->gap;
+}
+
+void dmr_spare_extend(struct dmr_spare *sp, u64 size)
+{
+	u64 more = size - sp->end.start;
+
+	sp->end.start = size;
+	dmr_set_gap(&sp->end, sp->end.gap + more);
+	WRITE_ONCE(sp->free, sp->free + more);
+}
+
 int dmr_spare_take(struct dmr_spare *sp, struct dmr_extent *ext)
 {
 	struct dmr_extent *next;

@@ -63,6 +63,12 @@ static inline u64 dmr_spare_room(const struct dmr_spare *sp)
  */
 u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start);
 
+/* Likewise, the highest such gap. */
+u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start);
+
+/* The device has grown to @size sectors. */
+void dmr_spare_extend(struct dmr_spare *sp, u64 size);
+
 /**
  * dmr_spare_take - put an extent in use
  * @sp:		the spare

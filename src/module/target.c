@@ -22,15 +22,13 @@
  * @user:	its share in the core
  * @main:	main device
  * @spare:	spare device
- * @manual:	options as the table had them
- * @volatile_:	likewise
+ * @manual:	as the table had it
  */
 struct dmr_target {
 	struct dmr_user	user;
 	struct dm_dev	*main;
 	struct dm_dev	*spare;
 	bool		manual;
-	bool		volatile_;
 };
 
 /* Of each bio: what it is counted in, or NULL. */
@@ -71,11 +69,24 @@ static int dmr_parse_spare_low(struct dm_target *ti, struct dm_arg_set *as,
 	return 0;
 }
 
+static int dmr_parse_main_id(struct dm_target *ti, struct dm_arg_set *as,
+			     struct dmr_target *t)
+{
+	const char *word = dm_shift_arg(as);
+
+	if (!word || !*word ||
+	    strscpy(t->user.main_id, word, sizeof(t->user.main_id)) < 0) {
+		ti->error = "Invalid main_id";
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int dmr_parse_options(struct dm_target *ti, struct dm_arg_set *as,
 			     struct dmr_target *t)
 {
 	static const struct dm_arg counted[] = {
-		{ 0, 4, "Invalid number of options" },
+		{ 0, 9, "Invalid number of options" },
 	};
 	unsigned int nr;
 	int r;
@@ -102,7 +113,17 @@ static int dmr_parse_options(struct dm_target *ti, struct dm_arg_set *as,
 		if (!strcasecmp(word, "manual")) {
 			t->manual = true;
 		} else if (!strcasecmp(word, "volatile")) {
-			t->volatile_ = true;
+			t->user.volatile_ = true;
+		} else if (!strcasecmp(word, "format")) {
+			t->user.format = true;
+		} else if (!strcasecmp(word, "resize")) {
+			t->user.resize = true;
+		} else if (!strcasecmp(word, "adopt")) {
+			t->user.adopt = true;
+		} else if (!strcasecmp(word, "main_id")) {
+			r = dmr_parse_main_id(ti, as, t);
+			if (r)
+				return r;
 		} else if (!strcasecmp(word, "spare_low")) {
 			r = dmr_parse_spare_low(ti, as, t);
 			if (r)
@@ -358,7 +379,8 @@ static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
 static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxlen)
 {
 	u64 low = dmr_user_spare_low(&t->user);
-	unsigned int nr = t->manual + t->volatile_ + 2 * (low != DMR_LOW_DEFAULT);
+	unsigned int nr = t->manual + t->user.volatile_ +
+			  2 * !!t->user.main_id[0] + 2 * (low != DMR_LOW_DEFAULT);
 	size_t sz = 0;
 
 	DMEMIT("%s %s", t->main->name, t->spare->name);
@@ -366,8 +388,10 @@ static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxl
 		DMEMIT(" %u", nr);
 	if (t->manual)
 		DMEMIT(" manual");
-	if (t->volatile_)
+	if (t->user.volatile_)
 		DMEMIT(" volatile");
+	if (t->user.main_id[0])
+		DMEMIT(" main_id %s", t->user.main_id);
 	if (low != DMR_LOW_DEFAULT)
 		DMEMIT(" spare_low %llu", low);
 }

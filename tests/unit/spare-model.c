@@ -159,6 +159,24 @@ static void check_find(struct model *m, u64 len)
 	      want_start);
 }
 
+/* The highest gap: the one that the gaps above it are all smaller than. */
+static void check_find_last(struct model *m, u64 len)
+{
+	u64 start = 0, want = 0, to = m->size;
+	u64 room = dmr_spare_find_last(&m->sp, len, &start);
+
+	for (unsigned int i = m->n + 1; i-- && !want;) {
+		u64 from = i ? extent_end(m->v[i - 1]) : m->first;
+
+		if (to - from >= len)
+			want = from;
+		else if (i)
+			to = m->v[i - 1]->start;
+	}
+	CHECK(!room == !want && (!room || (start == want && room == to - want)),
+	      "%lu sectors: %lu at %lu, not at %lu", len, room, start, want);
+}
+
 static void check_free(const struct model *m)
 {
 	CHECK(m->sp.free == m->size - m->first - m->taken, "%lu, not %lu", m->sp.free,
@@ -375,6 +393,8 @@ static void random_changes(u64 first, u64 size)
 		check_free(m);
 		check_find(m, 1);
 		check_find(m, rnd_log(&m->r, m->size));
+		check_find_last(m, 1);
+		check_find_last(m, rnd_log(&m->r, m->size));
 		if (m->n < 64 || !rnd_below(&m->r, 64))
 			check_tree(m);
 	}

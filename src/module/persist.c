@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "persist.h"
+#include "relocate.h"
+
+#include <linux/dm-io.h>
+#include <linux/ioprio.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/uuid.h>
+#include <linux/vmalloc.h>
+
+static struct dmr_core *dmr_core_of_meta(struct dmr_meta *m)
+{
+	return container_of(m, struct dmr_core, meta);
+}
+
+/*
+ *----------------------------------------------------------------
+ * What metadata asks of its owner
+ *----------------------------------------------------------------
+ */
+
+static int dmr_persist_io(struct dmr_meta *m, blk_opf_t opf, u64 sector, void *data,
+			  unsigned int blocks)
+{
+	struct dmr_core *core = dmr_core_of_meta(m);
+	struct dm_io_request request = {
+		.bi_opf = opf,
+		.mem.type = DM_IO_VMA,
+		.mem.ptr.vma = data,
+		.client = core->io,
+	};
+	struct dm_io_region region = {
+		.bdev = core->spare_bdev,
+		.sector = sector,
+		.count = blocks * DMR_BLOCK_SECTORS,
+	};
+
+	return dm_io(&request, 1, &region, NULL, IOPRIO_DEFAULT);
+}
+
+static int dmr_persist_read(struct dmr_meta *m, u64 sector, void *data,
+			    unsigned int blocks)
+{
+	return dmr_persist_io(m, REQ_OP_READ | REQ_META, sector, data, blocks);
+}
+
+static int dmr_persist_write(struct dmr_meta *m, u64 sector, const void *data,
+			     unsigned int blocks, bool durable)
+{
+	blk_opf_t opf = REQ_OP_WRITE | REQ_META | REQ_SYNC;
+
+	if (durable)
+		opf |= REQ_PREFLUSH | REQ_FUA;
+	return dmr_persist_io(m, opf, sector, (void *)data, blocks);
+}
+
+/* All that is kept of the spare, but not by a remap, is part of the core. */
+static bool dmr_is_remap(const struct dmr_core *core, const struct dmr_extent *ext)
+{
+	return (void *)ext < (void *)core || (void *)ext >= (void *)(core + 1);
+}
+
+static int dmr_persist_each(struct dmr_meta *m, dmr_change_fn fn)
+{
+	struct dmr_core *core = dmr_core_of_meta(m);
+	struct rb_node *node;
+	int r = 0;
+
+	for (node = rb_first(&core->spare.used); node && !r; node = rb_next(node)) {
+		const struct dmr_extent *ext = rb_entry(node, struct dmr_extent, node);
+		const struct dmr_remap *remap = container_of(ext, struct dmr_remap, ext);
+		struct dmr_change change = { .type = DMR_RECORD_MAP };
+
+		if (!dmr_is_remap(core, ext) || ext->flags & DMR_ADDING)
+			continue;
+		change.main = remap->start;
+		change.spare = ext->start;
+		change.len = ext->len;
+		r = fn(m, &change);
+		cond_resched();
+	}
+	return r;
+}
+
+static u64 dmr_persist_count(struct dmr_meta *m)
+{
+	return dmr_core_of_meta(m)->remaps;
+}
+
+/* Areas are whole blocks of the log and of main. */
+static int dmr_persist_take(struct dmr_meta *m, struct dmr_extent *area)
+{
+	struct dmr_core *core = dmr_core_of_meta(m);
+	u64 unit = max_t(u64, DMR_BLOCK_SECTORS, m->block);
+	u64 room = area->len + unit - 1, start, gap;
+
+	if (area->start == DMR_LOWEST) {
+		if (!dmr_spare_find(&core->spare, room, &start))
+			return -ENOSPC;
+		area->start = round_up(start, unit);
+	} else if (area->start == DMR_HIGHEST) {
+		gap = dmr_spare_find_last(&core->spare, room, &start);
+		if (!gap)
+			return -ENOSPC;
+		area->start = round_down(start + gap - area->len, unit);
+	}
+	area->flags = 0;
+	return dmr_spare_take(&core->spare, area);
+}
+
+static void dmr_persist_give(struct dmr_meta *m, struct dmr_extent *area)
+{
+	dmr_spare_give(&dmr_core_of_meta(m)->spare, area);
+}
+
+__printf(2, 3)
+static void dmr_persist_problem(struct dmr_meta *m, const char *fmt, ...)
+{
+	struct va_format text = { .fmt = fmt };
+	va_list args;
+
+	va_start(args, fmt);
+	text.va = &args;
+	DMWARN_LIMIT("%s: metadata: %pV", dm_device_name(dmr_core_of_meta(m)->md), &text);
+	va_end(args);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Replay: no bio is there, but a constructor may look
+ *----------------------------------------------------------------
+ */
+
+/* To be freed when readers are gone: their place on the spare is free for a link. */
+static void dmr_doom(struct dmr_core *core, struct dmr_remap *remap)
+{
+	remap->ext.node.rb_right = core->doomed;
+	core->doomed = &remap->ext.node;
+}
+
+static void dmr_free_doomed(struct dmr_core *core)
+{
+	struct rb_node *node, *next;
+
+	synchronize_rcu();
+	for (node = core->doomed; node; node = next) {
+		next = node->rb_right;
+		dmr_remap_free(rb_entry(node, struct dmr_remap, ext.node));
+		cond_resched();
+	}
+	core->doomed = NULL;
+}
+
+static bool dmr_change_fits(const struct dmr_core *core, const struct dmr_change *change)
+{
+	u64 len = core->meta.len;
+
+	return change->len && change->len <= len && change->main <= len - change->len &&
+	       !((change->main | change->spare | change->len) & (core->meta.block - 1));
+}
+
+static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change)
+{
+	struct dmr_remap *remap;
+	struct dmr_run run;
+
+	rcu_read_lock();
+	dmr_table_lookup(&core->table, change->main, change->main + change->len, &run);
+	rcu_read_unlock();
+	if (run.remap || run.end < change->main + change->len)
+		return -EUCLEAN;
+
+	remap = dmr_remap_alloc();
+	if (!remap)
+		return -ENOMEM;
+	remap->start = change->main;
+	remap->ext.start = change->spare;
+	remap->ext.len = change->len;
+	if (dmr_spare_take(&core->spare, &remap->ext)) {
+		dmr_remap_free(remap);
+		return -EUCLEAN;
+	}
+	dmr_table_insert(&core->table, remap);
+	dmr_core_resize(core);
+	return 0;
+}
+
+/* What is left of @remap at either side of [@first, @last). */
+static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 first,
+			  u64 last)
+{
+	u64 from[2] = { remap->start, max(last, remap->start) };
+	u64 to[2] = { min(first, dmr_remap_end(remap)), dmr_remap_end(remap) };
+	struct dmr_extent *parts[2];
+	unsigned int nr = 0;
+
+	dmr_table_remove(&core->table, remap);
+	for (int i = 0; i < 2; i++) {
+		struct dmr_remap *part;
+
+		if (from[i] >= to[i])
+			continue;
+		part = dmr_remap_alloc();
+		if (!part)
+			return -ENOMEM;
+		part->start = from[i];
+		part->ext.start = remap->ext.start + (from[i] - remap->start);
+		part->ext.len = to[i] - from[i];
+		dmr_table_insert(&core->table, part);
+		parts[nr++] = &part->ext;
+	}
+	dmr_spare_cut(&core->spare, &remap->ext, parts, nr);
+	dmr_doom(core, remap);
+	return 0;
+}
+
+static int dmr_replay_unmap(struct dmr_core *core, const struct dmr_change *change)
+{
+	u64 first = change->main, last = first + change->len, from = first;
+	int r = 0;
+
+	while (from < last && !r) {
+		struct dmr_remap *remap;
+
+		rcu_read_lock();
+		remap = dmr_table_next(&core->table, from);
+		rcu_read_unlock();
+		if (!remap || remap->start >= last)
+			break;
+		from = dmr_remap_end(remap);
+		r = dmr_replay_cut(core, remap, first, last);
+	}
+	return r;
+}
+
+static int dmr_persist_apply(struct dmr_meta *m, const struct dmr_change *change)
+{
+	struct dmr_core *core = dmr_core_of_meta(m);
+
+	cond_resched();
+	if (!dmr_change_fits(core, change))
+		return -EUCLEAN;
+	switch (change->type) {
+	case DMR_RECORD_MAP:
+		return dmr_replay_map(core, change);
+	case DMR_RECORD_UNMAP:
+		return dmr_replay_unmap(core, change);
+	}
+	return -EUCLEAN;
+}
+
+static const struct dmr_meta_ops dmr_persist_ops = {
+	.read = dmr_persist_read,
+	.write = dmr_persist_write,
+	.apply = dmr_persist_apply,
+	.each = dmr_persist_each,
+	.count = dmr_persist_count,
+	.take = dmr_persist_take,
+	.give = dmr_persist_give,
+	.problem = dmr_persist_problem,
+};
+
+/*
+ *----------------------------------------------------------------
+ * Opening
+ *----------------------------------------------------------------
+ */
+
+int dmr_persist_init(struct dmr_core *core, const struct dmr_user *u)
+{
+	core->volatile_ = u->volatile_;
+	if (core->volatile_)
+		return 0;
+	core->io = dm_io_client_create();
+	if (IS_ERR(core->io)) {
+		core->io = NULL;
+		return -ENOMEM;
+	}
+	core->meta.ops = &dmr_persist_ops;
+	core->meta.buffer = vmalloc(DMR_META_BUFFER);
+	if (!core->meta.buffer) {
+		dm_io_client_destroy(core->io);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void dmr_persist_exit(struct dmr_core *core)
+{
+	if (core->volatile_)
+		return;
+	vfree(core->meta.buffer);
+	dm_io_client_destroy(core->io);
+}
+
+/* Does what the superblock says of the main device suit the table? */
+static int dmr_persist_suits(const struct dmr_core *core, const struct dmr_user *u,
+			     char **error)
+{
+	const struct dmr_meta *m = &core->meta;
+
+	if (m->len != u->len && !u->resize) {
+		*error = "Spare belongs to a main device of another length (see resize)";
+		return -EINVAL;
+	}
+	if (m->main_id[0] && u->main_id[0] && strcmp(m->main_id, u->main_id) && !u->adopt) {
+		*error = "Spare belongs to another main device (see main_id, adopt)";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int dmr_persist_probe(struct dmr_core *core, const struct dmr_user *u,
+			     char **error)
+{
+	struct dmr_meta *m = &core->meta;
+	int r;
+
+	m->size = dmr_user_spare_size(u);
+	m->block = dmr_user_block(u);
+	r = u->format ? -ENODATA : dmr_meta_probe(m);
+	switch (r) {
+	case 0:
+		return dmr_persist_suits(core, u, error);
+	case -ENODATA:
+		*error = "Spare holds no metadata, and the table is read-only";
+		return u->readonly ? -EROFS : r;
+	case -EEXIST:
+		*error = "Spare holds something else (see format)";
+		break;
+	case -EUCLEAN:
+		*error = "Spare's metadata is damaged";
+		break;
+	case -EOPNOTSUPP:
+		*error = "Spare's metadata is of a newer format";
+		break;
+	case -ERANGE:
+		*error = "Spare device has become smaller";
+		break;
+	default:
+		*error = "Spare cannot be read";
+	}
+	return r;
+}
+
+int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **error)
+{
+	int r;
+
+	if (core->users && core->volatile_ != u->volatile_) {
+		*error = "Option volatile cannot be changed while the device is in use";
+		return -EINVAL;
+	}
+	if (core->volatile_)
+		return 0;
+	if (core->loaded) {
+		*error = "Option format while the device is in use";
+		return u->format ? -EBUSY : dmr_persist_suits(core, u, error);
+	}
+	/* Its buffer is in use, and what it finds is looked at when it is resumed. */
+	if (core->users)
+		return 0;
+	r = dmr_persist_probe(core, u, error);
+	if (r)
+		return r == -ENODATA ? 0 : r;
+	*error = "Spare's metadata is damaged";
+	return dmr_meta_load(&core->meta, true);
+}
+
+/* Half a map is none. */
+static void dmr_persist_drop(struct dmr_core *core)
+{
+	struct dmr_remap *remap;
+
+	do {
+		rcu_read_lock();
+		remap = dmr_table_next(&core->table, 0);
+		rcu_read_unlock();
+		if (remap) {
+			dmr_table_remove(&core->table, remap);
+			dmr_doom(core, remap);
+		}
+	} while (remap);
+	/* With all that was taken. */
+	dmr_spare_init(&core->spare, core->spare.head.len, dmr_spare_size(&core->spare));
+}
+
+static int dmr_persist_format(struct dmr_core *core, const struct dmr_user *u,
+			      char **error)
+{
+	struct dmr_meta *m = &core->meta;
+	int r;
+
+	m->len = u->len;
+	m->block = dmr_user_block(u);
+	strscpy(m->main_id, u->main_id, sizeof(m->main_id));
+	generate_random_uuid(m->uuid);
+	r = dmr_meta_format(m);
+	if (r)
+		*error = r == -ENOSPC ? "Spare device is too small for metadata" :
+				       "Spare cannot be written";
+	else
+		DMINFO("%s: spare formatted, UUID %pUb", dm_device_name(core->md), m->uuid);
+	return r;
+}
+
+/* What the table changes of what is on disk, and what a copy lacks. */
+static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
+			      char **error)
+{
+	struct dmr_meta *m = &core->meta;
+	u64 size = dmr_spare_size(&core->spare);
+	bool news = m->len != u->len || m->spare_size != size ||
+		    m->block != dmr_user_block(u) ||
+		    (u->main_id[0] && strcmp(m->main_id, u->main_id));
+
+	if (u->readonly)
+		return 0;
+	m->len = u->len;
+	m->size = size;
+	m->spare_size = size;
+	m->block = dmr_user_block(u);
+	if (u->main_id[0])
+		strscpy(m->main_id, u->main_id, sizeof(m->main_id));
+	if (!news && !m->log_bad && !m->super_bad)
+		return 0;
+	*error = "Spare's metadata cannot be written";
+	return dmr_meta_recover(m);
+}
+
+static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
+			    char **error)
+{
+	int r = dmr_meta_load(&core->meta, false);
+
+	if (r) {
+		*error = r == -ENOMEM ? "No memory for the remaps" :
+					"Spare's metadata is damaged";
+		return r;
+	}
+	dmr_core_counted(core);
+	DMINFO("%s: %llu remaps loaded", dm_device_name(core->md), core->remaps);
+	return 0;
+}
+
+static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
+			     char **error)
+{
+	int r = dmr_persist_probe(core, u, error);
+
+	if (r == -ENODATA) {
+		r = dmr_persist_format(core, u, error);
+	} else if (!r) {
+		r = dmr_persist_load(core, u, error);
+		*error = r ? *error : dmr_core_misfit(core, u);
+		if (!r && *error)
+			r = -EINVAL;
+		if (!r)
+			r = dmr_persist_update(core, u, error);
+	}
+	if (r)
+		dmr_persist_drop(core);
+	dmr_free_doomed(core);
+	return r;
+}
+
+int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
+{
+	char *error = NULL;
+	int r;
+
+	if (core->volatile_)
+		return 0;
+	if (!core->loaded) {
+		r = dmr_persist_first(core, u, &error);
+	} else {
+		error = "Spare holds other metadata than when it was left";
+		r = dmr_meta_behind(&core->meta) ? 0 : dmr_meta_same(&core->meta);
+		if (!r)
+			r = dmr_persist_update(core, u, &error);
+	}
+	if (r)
+		DMERR("%s: %s (error %d)", dm_device_name(core->md), error, r);
+	else
+		core->loaded = true;
+	return r;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Commits
+ *----------------------------------------------------------------
+ */
+
+int dmr_persist_settle(struct dmr_core *core)
+{
+	int r = 0;
+
+	if (core->volatile_ || !dmr_meta_behind(&core->meta))
+		return 0;
+	r = dmr_meta_resume(&core->meta);
+	if (r)
+		return dmr_refuse(core, -EIO,
+				  "the metadata on the spare cannot be written (error %d): no remap can be changed",
+				  r);
+	DMINFO("%s: metadata is %s again", dm_device_name(core->md),
+	       dmr_meta_state(&core->meta));
+	dmr_move_settle(core);
+	return 0;
+}
+
+static int dmr_persist_begin(struct dmr_core *core, u64 nr)
+{
+	int r = dmr_meta_begin(&core->meta, nr);
+
+	if (r)
+		dmr_refuse(core, r, "no commit of %llu records on the spare (error %d); nothing was changed",
+			   nr, r);
+	return r;
+}
+
+static int dmr_persist_end(struct dmr_core *core)
+{
+	int r = dmr_meta_end(&core->meta);
+
+	if (r)
+		dmr_refuse(core, r, "the commit to the spare failed (error %d), and may be there or not",
+			   r);
+	return r;
+}
+
+int dmr_persist_add(struct dmr_core *core, const struct dmr_batch *batch)
+{
+	int r;
+
+	if (core->volatile_)
+		return 0;
+	r = dmr_persist_begin(core, batch->nr);
+	if (r)
+		return r;
+	for (size_t i = 0; i < batch->nr; i++) {
+		const struct dmr_remap *remap = batch->remaps[i];
+
+		dmr_meta_put(&core->meta, &(struct dmr_change) {
+			.type = DMR_RECORD_MAP,
+			.main = remap->start,
+			.spare = remap->ext.start,
+			.len = remap->ext.len,
+		});
+		cond_resched();
+	}
+	return dmr_persist_end(core);
+}
+
+int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last)
+{
+	int r;
+
+	if (core->volatile_)
+		return 0;
+	r = dmr_persist_begin(core, 1);
+	if (r)
+		return r;
+	dmr_meta_put(&core->meta, &(struct dmr_change) {
+		.type = DMR_RECORD_UNMAP,
+		.main = first,
+		.len = last - first,
+	});
+	return dmr_persist_end(core);
+}
+
+void dmr_persist_mend(struct dmr_core *core)
+{
+	if (!core->volatile_ && dmr_meta_behind(&core->meta) && !core->meta.doubt)
+		dmr_meta_resume(&core->meta);
+}
+
+const char *dmr_persist_state(const struct dmr_core *core)
+{
+	return core->volatile_ ? "none" : dmr_meta_state(&core->meta);
+}

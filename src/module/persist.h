@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The core's map and its metadata: between core.h and metadata.h.
+ *
+ * A change of the map is committed between the move of its data and its
+ * publication. A commit that may be on disk or not leaves its move as it is, with
+ * writes going to both sides, until a later commit has settled it.
+ */
+#ifndef DMR_PERSIST_H
+#define DMR_PERSIST_H
+
+#include "core.h"
+
+struct dmr_batch;
+
+/**
+ * dmr_persist_init - make what metadata needs, if the table wants any
+ *
+ * Context: a constructor; sleeps.
+ * Return: 0 or -ENOMEM; on success dmr_persist_exit().
+ */
+int dmr_persist_init(struct dmr_core *core, const struct dmr_user *u);
+void dmr_persist_exit(struct dmr_core *core);
+
+/**
+ * dmr_persist_check - could the table be resumed?
+ * @core:	the core; new, or live
+ * @u:		the table
+ * @error:	why not, for ti->error
+ *
+ * Reads, if the core is new; changes nothing.
+ *
+ * Context: a constructor; sleeps.
+ * Return: 0 or an errno.
+ */
+int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **error);
+
+/**
+ * dmr_persist_open - load or format the metadata, or see that it is as it was left
+ *
+ * Context: preresume, the change lock held: no bio is there.
+ * Return: 0, or an errno when the table must not be resumed; that was logged.
+ */
+int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u);
+
+/**
+ * dmr_persist_settle - make sure that a change can be committed
+ *
+ * Settles a commit in doubt first, which has not happened then.
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -EIO, said to dmr_refuse().
+ */
+int dmr_persist_settle(struct dmr_core *core);
+
+/**
+ * dmr_persist_add - commit remaps that are about to be in force
+ * @core:	the core
+ * @batch:	the remaps
+ *
+ * All that was written to the spare before is durable with it.
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -ENOSPC, -EIO: said to dmr_refuse(). With core->meta.doubt set nobody
+ * knows whether it is on disk.
+ */
+int dmr_persist_add(struct dmr_core *core, const struct dmr_batch *batch);
+
+/* Likewise: main sectors from @first to before @last are served by main again. */
+int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last);
+
+/* After a change is published: mend a copy that has not taken it. */
+void dmr_persist_mend(struct dmr_core *core);
+
+/* What `status` says of it. Context: any. */
+const char *dmr_persist_state(const struct dmr_core *core);
+
+#endif /* DMR_PERSIST_H */
