@@ -28,7 +28,6 @@
 #include "spare.h"
 #include "table.h"
 
-struct dm_io_client;
 
 #define DM_MSG_PREFIX "dm-remap-v4"
 
@@ -154,7 +153,6 @@ struct dmr_move {
  * @volatile_:	there is no metadata
  * @loaded:	the metadata is that of the spare
  * @meta:	the metadata; @change
- * @io:		reads and writes it
  * @doomed:	remaps that a replay took out, to be freed when readers are gone
  * @doubt:	remaps whose commit may be on disk or not; their move is not over
  *
@@ -193,7 +191,6 @@ struct dmr_core {
 	bool			volatile_;
 	bool			loaded;
 	struct dmr_meta		meta;
-	struct dm_io_client	*io;
 	struct rb_node		*doomed;
 	struct dmr_batch	doubt;
 

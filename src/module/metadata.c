@@ -759,7 +759,8 @@ static int dmr_apply_block(struct dmr_meta *m, const struct dmr_block *block)
 		dmr_block_get(block, i, &change);
 		r = m->ops->apply(m, &change);
 		if (r) {
-			m->ops->problem(m, "record %u of block %u (main sector %llu) cannot be applied",
+			m->ops->problem(m,
+					"record %u of block %u (main sector %llu) cannot be applied",
 					i, le32_to_cpu(block->seq), change.main);
 			return r;
 		}

@@ -55,8 +55,7 @@ struct dmr_meta_ops {
 	u64	(*count)(struct dmr_meta *m);
 	int	(*take)(struct dmr_meta *m, struct dmr_extent *area);
 	void	(*give)(struct dmr_meta *m, struct dmr_extent *area);
-	__printf(2, 3)
-	void	(*problem)(struct dmr_meta *m, const char *fmt, ...);
+	void	(*problem)(struct dmr_meta *m, const char *fmt, ...) __printf(2, 3);
 };
 
 /**

@@ -2,8 +2,7 @@
 #include "persist.h"
 #include "relocate.h"
 
-#include <linux/dm-io.h>
-#include <linux/ioprio.h>
+#include <linux/highmem.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
@@ -23,20 +22,23 @@ static struct dmr_core *dmr_core_of_meta(struct dmr_meta *m)
 static int dmr_persist_io(struct dmr_meta *m, blk_opf_t opf, u64 sector, void *data,
 			  unsigned int blocks)
 {
-	struct dmr_core *core = dmr_core_of_meta(m);
-	struct dm_io_request request = {
-		.bi_opf = opf,
-		.mem.type = DM_IO_VMA,
-		.mem.ptr.vma = data,
-		.client = core->io,
-	};
-	struct dm_io_region region = {
-		.bdev = core->spare_bdev,
-		.sector = sector,
-		.count = blocks * DMR_BLOCK_SECTORS,
-	};
+	struct block_device *bdev = dmr_core_of_meta(m)->spare_bdev;
+	unsigned int bytes = blocks * DMR_BLOCK_SIZE, len;
+	struct bio *bio = bio_alloc(bdev, DMR_META_CHUNK, opf, GFP_NOIO);
+	int r;
 
-	return dm_io(&request, 1, &region, NULL, IOPRIO_DEFAULT);
+	bio->bi_iter.bi_sector = sector;
+	for (unsigned int at = 0; at < bytes; at += len) {
+		len = min_t(unsigned int, bytes - at,
+			    PAGE_SIZE - offset_in_page(data + at));
+		__bio_add_page(bio, vmalloc_to_page(data + at), len,
+			       offset_in_page(data + at));
+	}
+	flush_kernel_vmap_range(data, bytes);
+	r = submit_bio_wait(bio);
+	invalidate_kernel_vmap_range(data, bytes);
+	bio_put(bio);
+	return r;
 }
 
 static int dmr_persist_read(struct dmr_meta *m, u64 sector, void *data,
@@ -272,26 +274,14 @@ int dmr_persist_init(struct dmr_core *core, const struct dmr_user *u)
 	core->volatile_ = u->volatile_;
 	if (core->volatile_)
 		return 0;
-	core->io = dm_io_client_create();
-	if (IS_ERR(core->io)) {
-		core->io = NULL;
-		return -ENOMEM;
-	}
 	core->meta.ops = &dmr_persist_ops;
 	core->meta.buffer = vmalloc(DMR_META_BUFFER);
-	if (!core->meta.buffer) {
-		dm_io_client_destroy(core->io);
-		return -ENOMEM;
-	}
-	return 0;
+	return core->meta.buffer ? 0 : -ENOMEM;
 }
 
 void dmr_persist_exit(struct dmr_core *core)
 {
-	if (core->volatile_)
-		return;
 	vfree(core->meta.buffer);
-	dm_io_client_destroy(core->io);
 }
 
 /* Does what the superblock says of the main device suit the table? */
@@ -515,7 +505,8 @@ static int dmr_persist_begin(struct dmr_core *core, u64 nr)
 	int r = dmr_meta_begin(&core->meta, nr);
 
 	if (r)
-		dmr_refuse(core, r, "no commit of %llu records on the spare (error %d); nothing was changed",
+		dmr_refuse(core, r,
+			   "no commit of %llu records on the spare (error %d); nothing was changed",
 			   nr, r);
 	return r;
 }
@@ -525,8 +516,8 @@ static int dmr_persist_end(struct dmr_core *core)
 	int r = dmr_meta_end(&core->meta);
 
 	if (r)
-		dmr_refuse(core, r, "the commit to the spare failed (error %d), and may be there or not",
-			   r);
+		dmr_refuse(core, r,
+			   "the commit to the spare failed (error %d), and may be there or not", r);
 	return r;
 }
 
