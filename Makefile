@@ -6,7 +6,7 @@ build	:= build
 KDIR	?= /lib/modules/$(shell uname -r)/build
 K	?= 6.1
 kernels	:= 6.1 6.12 7
-test_dirs := $(addprefix tests/,lib vm demo bench debug)
+test_dirs := $(addprefix tests/,lib vm demo bench debug crash/guest)
 
 .PHONY: all
 all:
@@ -67,7 +67,7 @@ programs := $(notdir $(basename $(wildcard $(addsuffix /*.c,$(test_dirs)))))
 programs: $(programs:%=$(build)/tests/%)
 
 vpath %.c $(test_dirs)
-$(build)/tests/%: %.c $(wildcard tests/lib/*.h)
+$(build)/tests/%: %.c $(wildcard tests/lib/*.h tests/crash/guest/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Itests/lib -static -pthread -o $@ $<
 
