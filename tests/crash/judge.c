@@ -98,6 +98,8 @@ static u32 len;			/* of main, all of it mapped */
 static struct random rnd;
 static unsigned int nr_random = 4, every, most_wrong = 5;
 static const char *images_path, *base_path, *cut_path;
+static bool first_only;
+static u64 highest_epoch, nr_halves, most_area, nr_grown;
 static u64 nr_points, nr_images, nr_wrong, nr_kernel, nr_acked, nr_flushed, nr_blank;
 static FILE *images, *expected;
 
@@ -530,6 +532,21 @@ static void undo_scratch(void)
 		undo_sectors(SPARE, scratch_blocks[--nr_scratch], BLOCK_SECTORS);
 }
 
+/* The recording is worth little if the log never began anew, in areas that grew. */
+static void note_growth(void)
+{
+	u64 epoch = owner_epoch(), area = owner_area_sectors();
+
+	if (epoch > highest_epoch) {
+		nr_halves += !!highest_epoch;
+		highest_epoch = epoch;
+	}
+	if (area > most_area) {
+		nr_grown += !!most_area;
+		most_area = area;
+	}
+}
+
 /* Returns what is wrong with the trial, or NULL. */
 static const char *judge_trial(void)
 {
@@ -547,6 +564,7 @@ static const char *judge_trial(void)
 			 owner_said());
 		return why;
 	}
+	note_growth();
 	wrong = check_map(got);
 	if (!wrong)
 		wrong = check_data(got);
@@ -570,6 +588,7 @@ static const char *judge_trial(void)
 }
 
 static u64 this_event;
+static int summary(void);
 
 __attribute__((format(printf, 2, 3)))
 static void judge(const struct write *w, const char *fmt, ...)
@@ -587,6 +606,8 @@ static void judge(const struct write *w, const char *fmt, ...)
 	printf("# event %llu: %s write of %u sectors at %s sector %u, %s: %s\n",
 	       (unsigned long long)this_event, w->done ? "after a" : "in a", w->nr,
 	       disk_names[w->disk], w->sector, how, wrong);
+	if (first_only)
+		exit(summary());
 }
 
 /*
@@ -978,18 +999,36 @@ static void set_up(const char *path)
 		open_images();
 }
 
+/* Returns the exit status. */
+static int summary(void)
+{
+	printf("# the log began anew %llu times and grew %llu times; %llu changes and %llu flushes were acknowledged\n",
+	       (unsigned long long)nr_halves, (unsigned long long)nr_grown,
+	       (unsigned long long)nr_acked, (unsigned long long)nr_flushed);
+	printf("# %llu events, %llu points, %llu images (%llu blank), %llu for the kernel\n",
+	       (unsigned long long)nr_requests, (unsigned long long)nr_points,
+	       (unsigned long long)nr_images, (unsigned long long)nr_blank,
+	       (unsigned long long)nr_kernel);
+	if (nr_wrong)
+		printf("# %llu images are wrong\n", (unsigned long long)nr_wrong);
+	return !!nr_wrong;
+}
+
 int main(int argc, char **argv)
 {
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "b:c:i:n:r:s:w:")) != -1) {
+	while ((c = getopt(argc, argv, "b:c:fi:n:r:s:w:")) != -1) {
 		switch (c) {
 		case 'b':
 			base_path = optarg;
 			break;
 		case 'c':
 			cut_path = optarg;
+			break;
+		case 'f':
+			first_only = true;
 			break;
 		case 'i':
 			images_path = optarg;
@@ -1011,7 +1050,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 1 || !every != !images_path) {
-		fprintf(stderr, "usage: judge [-s seed] [-r random images a point] [-w faults to tell] [-b directory of main and spare at the start] [-c directory for main and spare as cut at the end] [-i file of images for the kernel -n every so many points] <recording>\n");
+		fprintf(stderr, "usage: judge [-s seed] [-r random images a point] [-f (ends with the first fault)] [-w faults to tell] [-b directory of main and spare at the start] [-c directory for main and spare as cut at the end] [-i file of images for the kernel -n every so many points] <recording>\n");
 		return 2;
 	}
 	set_up(argv[optind]);
@@ -1019,12 +1058,5 @@ int main(int argc, char **argv)
 	last_cut();
 	if (images_path)
 		close_images();
-	printf("# %llu events, %llu points, %llu images (%llu blank), %llu for the kernel; %llu changes and %llu flushes acknowledged\n",
-	       (unsigned long long)nr_requests, (unsigned long long)nr_points,
-	       (unsigned long long)nr_images, (unsigned long long)nr_blank,
-	       (unsigned long long)nr_kernel, (unsigned long long)nr_acked,
-	       (unsigned long long)nr_flushed);
-	if (nr_wrong)
-		printf("# %llu images are wrong\n", (unsigned long long)nr_wrong);
-	return !!nr_wrong;
+	return summary();
 }
