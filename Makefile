@@ -21,7 +21,7 @@ install:
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
 	depmod -a $$(modinfo -F vermagic $(build)/module/host/dm-remap-v4.ko | cut -d ' ' -f 1)
 
-.PHONY: setup demo check check-quick check-debug coverage bench lint unit module
+.PHONY: setup demo check check-quick check-debug coverage bench lint unit crash module
 .PHONY: vm vm-shell
 setup:
 	@scripts/setup
@@ -50,6 +50,10 @@ lint: setup
 unit: setup
 	@scripts/source
 	@$(MAKE) -s -C tests/unit check
+
+crash: setup
+	@scripts/source
+	@tests/crash/run
 
 module: setup
 	@scripts/module $(K)
@@ -87,6 +91,7 @@ help:
 	@echo 'make bench          what it costs'
 	@echo 'make lint           sparse, checkpatch, shellcheck'
 	@echo 'make unit           the tests that need no kernel'
+	@echo 'make crash          what power cuts leave: LEVEL=quick, ci or full'
 	@echo 'make module K=6.12  the module for a kernel under test'
 	@echo 'make vm K=7 T=smoke one VM test, or all'
 	@echo 'make vm-shell K=7   a shell in the VM, the module loaded'

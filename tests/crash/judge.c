@@ -790,8 +790,11 @@ static struct flush *new_flush(u32 d)
 	return f;
 }
 
-static void request_done(const struct request *r)
+/* What has failed may be there or not, for ever: no flush covers it. */
+static void request_done(const struct request *r, bool failed)
 {
+	if (failed)
+		return;
 	if (r->write) {
 		r->write->done = true;
 		if (r->write->fua)
@@ -827,7 +830,7 @@ static void one_event(const struct event *e, const char *data)
 	case EVENT_DONE:
 		if (e->offset >= this_event)
 			die("event %llu ends one to come", (unsigned long long)this_event);
-		request_done(&requests[e->offset]);
+		request_done(&requests[e->offset], e->flags & EVENT_FAILED);
 		break;
 	default:
 		die("event %llu is of type %u", (unsigned long long)this_event, e->type);

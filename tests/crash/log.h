@@ -33,12 +33,14 @@ struct log_head {
 enum event_type { EVENT_WRITE, EVENT_ZERO, EVENT_FLUSH, EVENT_DONE };
 
 #define EVENT_FUA	1
+/* Of EVENT_DONE: the answer was an error; nobody knows what was written. */
+#define EVENT_FAILED	2
 
 /**
  * struct event - one of them
  * @type:	EVENT_*
  * @disk:	which
- * @flags:	EVENT_FUA
+ * @flags:	EVENT_FUA, EVENT_FAILED
  * @length:	bytes; of EVENT_WRITE the data follows
  * @offset:	in bytes; of EVENT_DONE the number of the event that is done
  */

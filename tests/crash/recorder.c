@@ -34,6 +34,8 @@
  *   seed=N            of the delays
  *   stop=N            the power fails at the N-th write to main or spare: nothing later
  *                     is logged or answered, and nbdkit ends
+ *   fail=N mend=M     from the N-th to the M-th write, writes of metadata to the upper
+ *                     half of spare fail; one in two is done all the same
  */
 #include "sectors.h"
 #include "log.h"
@@ -54,7 +56,7 @@ static struct log_head head = { .magic = LOG_MAGIC };
 static const char *from;
 static char *log_path;
 static FILE *log_file;
-static uint64_t nr_events, nr_writes, stop = UINT64_MAX;
+static uint64_t nr_events, nr_writes, stop = UINT64_MAX, fail = UINT64_MAX, mend;
 static struct random rnd;
 
 static int recorder_config(const char *key, const char *value)
@@ -78,6 +80,10 @@ static int recorder_config(const char *key, const char *value)
 		rnd.state = n;
 	} else if (!strcmp(key, "stop")) {
 		stop = n;
+	} else if (!strcmp(key, "fail")) {
+		fail = n;
+	} else if (!strcmp(key, "mend")) {
+		mend = n;
 	} else {
 		nbdkit_error("no parameter %s", key);
 		return -1;
@@ -152,7 +158,7 @@ static void power_cut(void)
 }
 
 /* A request has been carried out; its answer may go out in a while. */
-static void finish_request(enum disk disk, uint64_t number)
+static void finish_request(enum disk disk, uint64_t number, uint16_t flags)
 {
 	uint64_t us;
 
@@ -162,8 +168,20 @@ static void finish_request(enum disk disk, uint64_t number)
 	if (us && disk != MARK)
 		usleep(us);
 	pthread_mutex_lock(&lock);
-	put_event((struct event){ EVENT_DONE, disk, 0, 0, number }, NULL);
+	put_event((struct event){ EVENT_DONE, disk, flags, 0, number }, NULL);
 	pthread_mutex_unlock(&lock);
+}
+
+static bool is_to_fail(enum disk disk, const char *data, uint64_t offset)
+{
+	return disk == SPARE && nr_writes >= fail && nr_writes < mend && data &&
+	       !memcmp(data, "dmremap", 7) && offset >= head.sectors[SPARE] / 2 * SECTOR;
+}
+
+static int failed(void)
+{
+	nbdkit_set_error(EIO);
+	return -1;
 }
 
 static int change(enum disk disk, const void *data, uint32_t count, uint64_t offset,
@@ -174,8 +192,15 @@ static int change(enum disk disk, const void *data, uint32_t count, uint64_t off
 		flags & NBDKIT_FLAG_FUA ? EVENT_FUA : 0, count, offset,
 	};
 	uint64_t number;
+	bool fails;
 
 	pthread_mutex_lock(&lock);
+	fails = is_to_fail(disk, data, offset);
+	if (fails && one_in(&rnd, 2)) {
+		nr_writes++;
+		pthread_mutex_unlock(&lock);
+		return failed();
+	}
 	number = put_event(e, data);
 	if (data)
 		memcpy(disks[disk] + offset, data, count);
@@ -184,8 +209,8 @@ static int change(enum disk disk, const void *data, uint32_t count, uint64_t off
 	if (disk != MARK && ++nr_writes == stop)
 		power_cut();
 	pthread_mutex_unlock(&lock);
-	finish_request(disk, number);
-	return 0;
+	finish_request(disk, number, fails ? EVENT_FAILED : 0);
+	return fails ? failed() : 0;
 }
 
 static void *recorder_open(int readonly)
@@ -242,7 +267,7 @@ static int recorder_flush(void *handle, uint32_t flags)
 	pthread_mutex_lock(&lock);
 	number = put_event((struct event){ EVENT_FLUSH, disk, 0, 0, 0 }, NULL);
 	pthread_mutex_unlock(&lock);
-	finish_request(disk, number);
+	finish_request(disk, number, 0);
 	return 0;
 }
 
