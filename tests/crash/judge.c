@@ -124,7 +124,7 @@ struct thread {
 
 static struct thread threads[MAX_THREADS];
 static struct map acked, want;
-static bool created;
+static bool created, copy_failed;
 
 /* By main sector: versions of its writes. Where a sector may be zeros is in @zero. */
 static u32 *flushed, *submitted, *done, *zero;
@@ -469,10 +469,14 @@ static void put_sectors(struct image *image, const struct write *w, u32 first, u
 		put_sector(image, w, i);
 }
 
-/* Of a format that was not finished, garbage cannot be told from what is not ours. */
-static bool is_metadata(const struct write *w)
+/*
+ * May garbage be left of it? Of a format that was not finished, it cannot be told from
+ * what is not ours. And where one copy has failed and the power fails, too, nobody
+ * promises anything but sectors that are old or new.
+ */
+static bool may_be_garbage(const struct write *w)
 {
-	return created && w->data && !memcmp(w->data, "dmremap", 7);
+	return created && !copy_failed && w->data && !memcmp(w->data, "dmremap", 7);
 }
 
 static void put_garbage(struct image *image, const struct write *w, u32 i)
@@ -656,7 +660,7 @@ static void put_random(struct random *r)
 			for (u32 k = 0; k < w->nr; k++)
 				if (one_in(r, 2))
 					put_sector(&trial[d], w, k);
-			if (is_metadata(w))
+			if (may_be_garbage(w))
 				put_garbage(&trial[d], w, below(r, w->nr));
 		}
 }
@@ -698,7 +702,7 @@ static void cut_point(struct write *w)
 	for (u32 k = 0; k <= w->nr; k = k == w->nr ? k + 1 : min_u64(k + step, w->nr)) {
 		try_torn(w, true, k, false);
 		try_torn(w, false, k, false);
-		if (k < w->nr && is_metadata(w)) {
+		if (k < w->nr && may_be_garbage(w)) {
 			try_torn(w, true, k, true);
 			try_torn(w, false, k, true);
 		}
@@ -793,8 +797,10 @@ static struct flush *new_flush(u32 d)
 /* What has failed may be there or not, for ever: no flush covers it. */
 static void request_done(const struct request *r, bool failed)
 {
-	if (failed)
+	if (failed) {
+		copy_failed = true;
 		return;
+	}
 	if (r->write) {
 		r->write->done = true;
 		if (r->write->fua)

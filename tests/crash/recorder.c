@@ -196,13 +196,10 @@ static int change(enum disk disk, const void *data, uint32_t count, uint64_t off
 
 	pthread_mutex_lock(&lock);
 	fails = is_to_fail(disk, data, offset);
-	if (fails && one_in(&rnd, 2)) {
-		nr_writes++;
-		pthread_mutex_unlock(&lock);
-		return failed();
-	}
 	number = put_event(e, data);
-	if (data)
+	if (fails && one_in(&rnd, 2))
+		;
+	else if (data)
 		memcpy(disks[disk] + offset, data, count);
 	else
 		memset(disks[disk] + offset, 0, count);
