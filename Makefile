@@ -6,7 +6,7 @@ build	:= build
 KDIR	?= /lib/modules/$(shell uname -r)/build
 K	?= 6.1
 kernels	:= 6.1 6.12 7
-test_dirs := $(addprefix tests/,lib vm demo bench debug)
+test_dirs := $(addprefix tests/,lib vm demo bench debug crash/guest)
 
 .PHONY: all
 all:
@@ -21,7 +21,7 @@ install:
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
 	depmod -a $$(modinfo -F vermagic $(build)/module/host/dm-remap-v4.ko | cut -d ' ' -f 1)
 
-.PHONY: setup demo check check-quick check-debug coverage bench lint unit module
+.PHONY: setup demo check check-quick check-debug coverage bench lint unit crash module
 .PHONY: vm vm-shell
 setup:
 	@scripts/setup
@@ -51,6 +51,10 @@ unit: setup
 	@scripts/source
 	@$(MAKE) -s -C tests/unit check
 
+crash: setup
+	@scripts/source
+	@tests/crash/run
+
 module: setup
 	@scripts/module $(K)
 	@echo $(build)/module/$(K)/dm-remap-v4.ko
@@ -67,7 +71,7 @@ programs := $(notdir $(basename $(wildcard $(addsuffix /*.c,$(test_dirs)))))
 programs: $(programs:%=$(build)/tests/%)
 
 vpath %.c $(test_dirs)
-$(build)/tests/%: %.c $(wildcard tests/lib/*.h)
+$(build)/tests/%: %.c $(wildcard tests/lib/*.h tests/crash/guest/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Itests/lib -static -pthread -o $@ $<
 
@@ -87,6 +91,7 @@ help:
 	@echo 'make bench          what it costs'
 	@echo 'make lint           sparse, checkpatch, shellcheck'
 	@echo 'make unit           the tests that need no kernel'
+	@echo 'make crash          what power cuts leave: LEVEL=quick, ci or full'
 	@echo 'make module K=6.12  the module for a kernel under test'
 	@echo 'make vm K=7 T=smoke one VM test, or all'
 	@echo 'make vm-shell K=7   a shell in the VM, the module loaded'

@@ -227,6 +227,9 @@ int dmr_meta_probe(struct dmr_meta *m)
 				(unsigned long long)le64_to_cpu(super->incompat));
 		return -EOPNOTSUPP;
 	}
+	/* Our own, but nothing was ever committed. */
+	if (le32_to_cpu(super->flags) & DMR_SUPER_UNFINISHED)
+		return -ENODATA;
 	dmr_super_take(m, super);
 	if (m->size < m->spare_size) {
 		m->ops->problem(m, "the spare has %llu sectors, and had %llu",
@@ -239,6 +242,20 @@ int dmr_meta_probe(struct dmr_meta *m)
 		return -EUCLEAN;
 	}
 	return 0;
+}
+
+/*
+ * Before anything else of a format: what a power cut leaves must not look like the
+ * data of others.
+ */
+static int dmr_super_unfinished(struct dmr_meta *m)
+{
+	struct dmr_super *super = m->buffer;
+
+	dmr_super_make(m, super);
+	super->flags = cpu_to_le32(DMR_SUPER_UNFINISHED);
+	dmr_super_seal(super, 0);
+	return m->ops->write(m, 0, super, 1, true);
 }
 
 /* Write both, the first first: one is always whole. Tells what failed in super_bad. */
@@ -926,6 +943,9 @@ int dmr_meta_format(struct dmr_meta *m)
 	m->epoch = 1;
 	m->last_epoch = 1;
 
+	r = dmr_super_unfinished(m);
+	if (r)
+		return r;
 	dmr_writer_begin(m, 0, 1, 0, 0);
 	if (dmr_writer_end(m))
 		return -EIO;

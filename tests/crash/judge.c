@@ -1,0 +1,1071 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * judge: cuts the power at every write of a recording (log.h), in many ways, and sees
+ * what a module that starts anew would make of what is left.
+ *
+ * At each write to main or spare, the writes that are not yet durable may be there or
+ * not, each for itself, and those that are there may be torn: all, none, that last
+ * write torn at every sector with all others there and with none, and choices at
+ * random. A sector of metadata that was just being written may also be garbage, where
+ * that of data is assumed to be old or new. Of each image:
+ *
+ *  - metadata.c loads it, and recovers it; loaded again it is the same;
+ *  - the map is the one that was acknowledged, with the changes that were under way
+ *    made as a whole or not at all;
+ *  - every sector, read through that map, has the stamp of its last write that was
+ *    flushed (by an fsync or FUA that was acknowledged), or of a later one that was
+ *    submitted: nothing else, such as what its place on the spare had before.
+ *
+ * What the guest did is told by its marks (workload.c), a line each, every one begun
+ * by the number of the thread:
+ *
+ *	begin message <verb> ...	about to be sent
+ *	begin write|fua|zero|discard <version> <sector> <sectors>
+ *	begin sync|create
+ *	row <main> <spare> <length>	of what is about to be "done"
+ *	done, failed			what was begun last; failed: nothing has changed
+ *	state <rows> <hash> <hash>	what the device shows: its list, its data
+ *
+ * The images are never copied. A disk is an array of pointers, by sector, into the
+ * recording; an image is what its writes change in that, and is undone again.
+ */
+#include "sectors.h"
+#include "log.h"
+#include "owner.h"
+
+#include <getopt.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define MAX_THREADS	8
+#define MAX_ROWS	1024
+#define MAX_TORN	64U	/* places where a write is torn, or all */
+#define BLOCK_SECTORS	8U
+#define BLOCK_BYTES	(BLOCK_SECTORS * SECTOR)
+
+static const char *const disk_names[] = { "main", "spare", "mark" };
+
+struct write {
+	u64		event;
+	const char	*data;		/* NULL: zeros */
+	u64		*stamps;
+	u32		disk, sector, nr;
+	bool		fua, done, durable;
+};
+
+struct flush {
+	u32		nr;
+	struct write	*covers[];
+};
+
+/* What an event number stands for. */
+struct request {
+	struct write	*write;
+	struct flush	*flush;
+};
+
+/**
+ * struct image - what a disk holds, by sector
+ * @data:	where it is
+ * @stamps:	what get_stamp() says of it
+ * @event:	which event wrote it
+ */
+struct image {
+	u32		sectors;
+	const char	**data;
+	u64		*stamps;
+	u64		*event;
+};
+
+/* Durable; with all writes; and the one under trial, which is durable between trials. */
+static struct image durable[2], live[2], trial[2];
+
+/* Not durable, in order. */
+static struct {
+	struct write	**v;
+	u32		nr, room;
+} pending[2];
+
+static struct request *requests;
+static u64 nr_requests, room_requests;
+
+static const char zeros[SECTOR];
+static char garbage[SECTOR];
+static const char *log_at, *log_end;
+static u32 len;			/* of main, all of it mapped */
+
+/* Options and counts */
+static struct random rnd;
+static unsigned int nr_random = 4, every, most_wrong = 5;
+static const char *images_path, *base_path, *cut_path;
+static bool first_only;
+static u64 highest_epoch, nr_halves, most_area, nr_grown;
+static u64 nr_points, nr_images, nr_wrong, nr_kernel, nr_acked, nr_flushed, nr_blank;
+static FILE *images, *expected;
+
+/*
+ * What the guest has done
+ */
+
+enum doing { NOTHING, MESSAGE, WRITE, FUA, ZERO, DISCARD, SYNC, CREATE };
+
+struct thread {
+	enum doing	doing;
+	u32		version, sector, nr;	/* of a write */
+	u32		*done;			/* what a sync covers */
+	char		verb[32];
+	struct change	changes[MAX_ROWS];	/* of a message; spare: AUTO */
+	u32		nr_changes;
+	struct change	rows[MAX_ROWS];
+	u32		nr_rows;
+};
+
+#define AUTO	(NOWHERE - 1)
+
+static struct thread threads[MAX_THREADS];
+static struct map acked, want;
+static bool created, copy_failed;
+
+/* By main sector: versions of its writes. Where a sector may be zeros is in @zero. */
+static u32 *flushed, *submitted, *done, *zero;
+
+__attribute__((format(printf, 2, 3)))
+static void bad_mark(const char *line, const char *fmt, ...)
+{
+	char why[128];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	die("the mark '%.*s': %s", (int)strcspn(line, "\n"), line, why);
+}
+
+static void submit(const struct thread *t)
+{
+	for (u32 s = t->sector; s < t->sector + t->nr; s++) {
+		submitted[s] = t->version;
+		if (t->doing == ZERO || t->doing == DISCARD)
+			zero[s] = t->version;
+	}
+}
+
+static void parse_message(struct thread *t, const char *line, char *words)
+{
+	const char *word = strtok(words, " \n");
+	const char *v[3];
+	bool batch;
+
+	snprintf(t->verb, sizeof(t->verb), "%s", word);
+	t->nr_changes = 0;
+	batch = !strcmp(t->verb, "add_remaps");
+	if (batch || !strcmp(t->verb, "add_remap")) {
+		for (;;) {
+			for (int i = 0; i < 3; i++)
+				v[i] = strtok(NULL, " \n");
+			if (!v[0])
+				break;
+			if (!v[2] || t->nr_changes == MAX_ROWS)
+				bad_mark(line, "not in threes");
+			t->changes[t->nr_changes++] = (struct change){
+				strtoul(v[0], NULL, 10),
+				strcmp(v[1], "auto") ? strtoul(v[1], NULL, 10) : AUTO,
+				strtoul(v[2], NULL, 10),
+			};
+		}
+	} else if (!strcmp(t->verb, "remove_remap")) {
+		v[0] = strtok(NULL, " \n");
+		v[1] = strtok(NULL, " \n");
+		if (!v[1])
+			bad_mark(line, "no length");
+		t->changes[t->nr_changes++] = (struct change){
+			strtoul(v[0], NULL, 10), NOWHERE, strtoul(v[1], NULL, 10),
+		};
+	} else if (!strcmp(t->verb, "clear_all")) {
+		t->changes[t->nr_changes++] = (struct change){ 0, NOWHERE, len };
+	} else {
+		bad_mark(line, "an unknown verb");
+	}
+	for (u32 i = 0; i < t->nr_changes; i++)
+		if (!t->changes[i].len || t->changes[i].main >= len ||
+		    t->changes[i].len > len - t->changes[i].main)
+			bad_mark(line, "out of range");
+}
+
+static void begin(struct thread *t, const char *line, char *text)
+{
+	static const char *const names[] = {
+		[MESSAGE] = "message", [WRITE] = "write", [FUA] = "fua", [ZERO] = "zero",
+		[DISCARD] = "discard", [SYNC] = "sync", [CREATE] = "create",
+	};
+	char what[16];
+	int at = 0;
+
+	if (t->doing)
+		bad_mark(line, "the one before is not done");
+	sscanf(text, "%15s %n", what, &at);
+	for (unsigned int i = MESSAGE; i <= CREATE; i++)
+		if (!strcmp(what, names[i]))
+			t->doing = i;
+	t->nr_rows = 0;
+	switch (t->doing) {
+	case NOTHING:
+		bad_mark(line, "unknown");
+		break;
+	case MESSAGE:
+		parse_message(t, line, text + at);
+		break;
+	case SYNC:
+		memcpy(t->done, done, len * sizeof(*done));
+		break;
+	case CREATE:
+		break;
+	default:
+		if (sscanf(text + at, "%u %u %u", &t->version, &t->sector, &t->nr) != 3 ||
+		    t->nr > len || t->sector > len - t->nr)
+			bad_mark(line, "out of range");
+		submit(t);
+	}
+}
+
+static void finish(struct thread *t, const char *line, bool failed)
+{
+	switch (t->doing) {
+	case NOTHING:
+		bad_mark(line, "nothing was begun");
+		break;
+	case CREATE:
+		if (failed)
+			bad_mark(line, "the device was not created");
+		created = true;
+		break;
+	case MESSAGE:
+		if (failed)
+			break;
+		nr_acked++;
+		if (t->nr_changes && t->changes[0].spare == NOWHERE)
+			map_cut(&acked, t->changes[0].main, t->changes[0].len);
+		for (u32 i = 0; i < t->nr_rows; i++)
+			if (!map_add(&acked, t->rows[i].main, t->rows[i].spare, t->rows[i].len))
+				bad_mark(line, "row %u is mapped already", i);
+		break;
+	case SYNC:
+		nr_flushed += !failed;
+		for (u32 s = 0; s < len && !failed; s++)
+			if (t->done[s] > flushed[s])
+				flushed[s] = t->done[s];
+		break;
+	default:
+		if (failed)
+			bad_mark(line, "an I/O error");
+		/* A discard may have done nothing, now or when it is flushed. */
+		for (u32 s = t->sector; s < t->sector + t->nr && t->doing != DISCARD; s++) {
+			done[s] = t->version;
+			if (t->doing == FUA)
+				flushed[s] = t->version;
+		}
+		nr_flushed += t->doing == FUA;
+	}
+	t->doing = NOTHING;
+}
+
+static u64 hash_u64(u64 hash, u64 value)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		hash = (hash ^ (uint8_t)(value >> (8 * i))) * 0x100000001b3ULL;
+	return hash;
+}
+
+static u64 seen(const struct image *disks, const struct map *map, u32 s)
+{
+	return map->to[s] == NOWHERE ? disks[MAIN].stamps[s]
+				     : disks[SPARE].stamps[map->to[s]];
+}
+
+/* As workload.c tells it of a device. */
+static void tell_state(char text[80], const struct image *disks, const struct map *map)
+{
+	u64 rows = 0xcbf29ce484222325ULL, data = rows;
+	u32 nr = 0;
+
+	for (u32 s = 0; s < len; s++) {
+		data = hash_u64(data, seen(disks, map, s));
+		if (!map->len[s])
+			continue;
+		rows = hash_u64(hash_u64(hash_u64(rows, s), map->to[s]), map->len[s]);
+		nr++;
+	}
+	snprintf(text, 80, "%u %016llx %016llx", nr, (unsigned long long)rows,
+		 (unsigned long long)data);
+}
+
+static void mark_line(const char *line)
+{
+	char text[80];
+	struct thread *t;
+	unsigned int id;
+	struct change row;
+	int at = 0;
+
+	if (sscanf(line, "%u %n", &id, &at) != 1 || id >= MAX_THREADS)
+		bad_mark(line, "no thread");
+	t = &threads[id];
+	line += at;
+	if (sscanf(line, "row %u %u %u", &row.main, &row.spare, &row.len) == 3) {
+		if (t->nr_rows == MAX_ROWS || row.main >= len || row.len > len - row.main)
+			bad_mark(line, "out of range");
+		t->rows[t->nr_rows++] = row;
+	} else if (!strncmp(line, "begin ", 6)) {
+		char *copy = strdup(line + 6);
+
+		begin(t, line, copy);
+		free(copy);
+	} else if (!strncmp(line, "done", 4)) {
+		finish(t, line, false);
+	} else if (!strncmp(line, "failed", 6)) {
+		finish(t, line, true);
+	} else if (!strncmp(line, "state ", 6)) {
+		/* The guest sees what the recording has, or one of them is wrong. */
+		tell_state(text, live, &acked);
+		if (strncmp(line + 6, text, strlen(text)))
+			bad_mark(line, "it should be %s", text);
+	} else {
+		bad_mark(line, "unknown");
+	}
+}
+
+static void mark(const char *data, u32 bytes)
+{
+	char *text = strndup(data, bytes), *line, *next;
+
+	for (line = text; *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (!*next)
+			die("a mark is cut short: '%s'", line);
+		*next++ = '\0';
+		mark_line(line);
+	}
+	free(text);
+}
+
+/*
+ * What a sector may hold, what a map may be
+ */
+
+/* Changes under way: those that the map has are put into what is wanted. */
+static void expect_change(const struct thread *t, const struct map *got)
+{
+	const struct change *c = t->changes;
+
+	if (!strcmp(t->verb, "clear_all")) {
+		/* From the lowest up, remap by remap. */
+		u32 first = 0;
+
+		while (first < len && !got->len[first])
+			first++;
+		if (first)
+			map_cut(&want, 0, first);
+		return;
+	}
+	if (c->spare == NOWHERE) {
+		if (!map_any(got, c->main, c->len))
+			map_cut(&want, c->main, c->len);
+		return;
+	}
+	if (!map_any(got, c->main, 1))
+		return;
+	for (; c < t->changes + t->nr_changes; c++) {
+		u32 next = c->main;
+
+		/* Of an automatic one there may be several. */
+		while (next < c->main + c->len && got->len[next] &&
+		       (c->spare == AUTO ||
+			(got->to[next] == c->spare && got->len[next] == c->len)) &&
+		       got->len[next] <= c->main + c->len - next) {
+			map_add(&want, next, got->to[next], got->len[next]);
+			next += got->len[next];
+		}
+		/* A part of it is wrong, wherever the rest should be. */
+		if (next < c->main + c->len)
+			map_add(&want, next, 0, c->main + c->len - next);
+	}
+}
+
+/* Returns what is wrong, or NULL. */
+static const char *check_map(const struct map *got)
+{
+	static char why[160];
+	bool busy = false;
+
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		busy |= threads[i].doing == MESSAGE;
+	if (!busy && map_same(got, &acked))
+		return NULL;
+	map_copy(&want, &acked);
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		if (threads[i].doing == MESSAGE)
+			expect_change(&threads[i], got);
+	if (map_same(got, &want))
+		return NULL;
+	for (u32 s = 0; s < len; s++)
+		if (got->to[s] != want.to[s] || got->len[s] != want.len[s]) {
+			snprintf(why, sizeof(why),
+				 "main sector %u: on spare sector %d, a remap of %u; it should be %d, %u",
+				 s, (int)got->to[s], got->len[s], (int)want.to[s], want.len[s]);
+			break;
+		}
+	return why;
+}
+
+static const char *check_data(const struct map *got)
+{
+	static char why[240];
+	char text[64];
+
+	for (u32 s = 0; s < len; s++) {
+		u64 value = seen(trial, got, s);
+		u32 version = value >> 32;
+
+		if (!value ? zero[s] && zero[s] >= flushed[s]
+			   : (u32)value == s && version >= flushed[s] && version <= submitted[s])
+			continue;
+		snprintf(why, sizeof(why),
+			 "main sector %u (spare %d) has %s; flushed is %u, submitted %u, zeros %u",
+			 s, (int)got->to[s], show(text, value), flushed[s], submitted[s], zero[s]);
+		return why;
+	}
+	return NULL;
+}
+
+/*
+ * Images
+ */
+
+static void image_init(struct image *image, u32 sectors)
+{
+	image->sectors = sectors;
+	image->data = zalloc(sectors, sizeof(*image->data));
+	image->stamps = zalloc(sectors, sizeof(*image->stamps));
+	image->event = zalloc(sectors, sizeof(*image->event));
+	for (u32 s = 0; s < sectors; s++)
+		image->data[s] = zeros;
+}
+
+/* Sector @i of a write; a write never hides a later one. */
+static void put_sector(struct image *image, const struct write *w, u32 i)
+{
+	u32 s = w->sector + i;
+
+	if (image->event[s] > w->event)
+		return;
+	image->data[s] = w->data ? w->data + i * SECTOR : zeros;
+	image->stamps[s] = w->stamps ? w->stamps[i] : 0;
+	image->event[s] = w->event;
+}
+
+static void put_sectors(struct image *image, const struct write *w, u32 first, u32 nr)
+{
+	for (u32 i = first; i < first + nr; i++)
+		put_sector(image, w, i);
+}
+
+/*
+ * May garbage be left of it? Of a format that was not finished, it cannot be told from
+ * what is not ours. And where one copy has failed and the power fails, too, nobody
+ * promises anything but sectors that are old or new.
+ */
+static bool may_be_garbage(const struct write *w)
+{
+	return created && !copy_failed && w->data && !memcmp(w->data, "dmremap", 7);
+}
+
+static void put_garbage(struct image *image, const struct write *w, u32 i)
+{
+	u32 s = w->sector + i;
+
+	image->data[s] = garbage;
+	image->stamps[s] = get_stamp(garbage);
+	image->event[s] = w->event;
+}
+
+static void undo_sectors(u32 disk, u32 sector, u32 nr)
+{
+	for (u32 s = sector; s < sector + nr; s++) {
+		trial[disk].data[s] = durable[disk].data[s];
+		trial[disk].stamps[s] = durable[disk].stamps[s];
+		trial[disk].event[s] = durable[disk].event[s];
+	}
+}
+
+/* What recovery writes on a trial. */
+static char *scratch;
+static u32 scratch_blocks[4096], nr_scratch;
+
+static int trial_read(void *context, u64 sector, void *data, unsigned int blocks)
+{
+	if (sector > trial[SPARE].sectors ||
+	    blocks * BLOCK_SECTORS > trial[SPARE].sectors - sector)
+		return -EIO;
+	for (u32 i = 0; i < blocks * BLOCK_SECTORS; i++)
+		memcpy((char *)data + i * SECTOR, trial[SPARE].data[sector + i], SECTOR);
+	return 0;
+}
+
+static int trial_write(void *context, u64 sector, const void *data, unsigned int blocks,
+		       bool durable_)
+{
+	for (unsigned int b = 0; b < blocks; b++, sector += BLOCK_SECTORS) {
+		char *to = scratch + nr_scratch * BLOCK_BYTES;
+
+		if (nr_scratch == ARRAY_SIZE(scratch_blocks))
+			return -ENOSPC;
+		memcpy(to, (const char *)data + b * BLOCK_BYTES, BLOCK_BYTES);
+		scratch_blocks[nr_scratch++] = sector;
+		for (u32 i = 0; i < BLOCK_SECTORS; i++) {
+			trial[SPARE].data[sector + i] = to + i * SECTOR;
+			trial[SPARE].stamps[sector + i] = get_stamp(to + i * SECTOR);
+			trial[SPARE].event[sector + i] = UINT64_MAX;
+		}
+	}
+	return 0;
+}
+
+static void undo_scratch(void)
+{
+	while (nr_scratch)
+		undo_sectors(SPARE, scratch_blocks[--nr_scratch], BLOCK_SECTORS);
+}
+
+/* The recording is worth little if the log never began anew, in areas that grew. */
+static void note_growth(void)
+{
+	u64 epoch = owner_epoch(), area = owner_area_sectors();
+
+	if (epoch > highest_epoch) {
+		nr_halves += !!highest_epoch;
+		highest_epoch = epoch;
+	}
+	if (area > most_area) {
+		nr_grown += !!most_area;
+		most_area = area;
+	}
+}
+
+/* Returns what is wrong with the trial, or NULL. */
+static const char *judge_trial(void)
+{
+	const struct map *got = owner_map();
+	static char why[320];
+	const char *wrong;
+	int r = owner_load();
+
+	if (r == -ENODATA && !created) {
+		nr_blank++;
+		return NULL;
+	}
+	if (r) {
+		snprintf(why, sizeof(why), "it is refused: %s: %s", strerrorname_np(-r),
+			 owner_said());
+		return why;
+	}
+	note_growth();
+	wrong = check_map(got);
+	if (!wrong)
+		wrong = check_data(got);
+	if (wrong)
+		return wrong;
+
+	/* As left by recovery, it is the same. */
+	r = owner_recover();
+	if (!r) {
+		map_copy(&want, got);
+		r = owner_load();
+	}
+	if (r) {
+		snprintf(why, sizeof(why), "it does not recover: %s: %s", strerrorname_np(-r),
+			 owner_said());
+		return why;
+	}
+	if (!map_same(got, &want))
+		return "another map is loaded after recovery";
+	return check_data(got);
+}
+
+static u64 this_event;
+static int summary(void);
+
+__attribute__((format(printf, 2, 3)))
+static void judge(const struct write *w, const char *fmt, ...)
+{
+	const char *wrong = judge_trial();
+	char how[160];
+	va_list args;
+
+	nr_images++;
+	if (!wrong || nr_wrong++ >= most_wrong)
+		return;
+	va_start(args, fmt);
+	vsnprintf(how, sizeof(how), fmt, args);
+	va_end(args);
+	printf("# event %llu: %s write of %u sectors at %s sector %u, %s: %s\n",
+	       (unsigned long long)this_event, w->done ? "after a" : "in a", w->nr,
+	       disk_names[w->disk], w->sector, how, wrong);
+	if (first_only)
+		exit(summary());
+}
+
+/*
+ * Cuts
+ */
+
+static void undo_all(void)
+{
+	undo_scratch();
+	for (u32 d = MAIN; d <= SPARE; d++)
+		for (u32 i = 0; i < pending[d].nr; i++)
+			undo_sectors(d, pending[d].v[i]->sector, pending[d].v[i]->nr);
+}
+
+/* All that is pending, or nothing, and @nr sectors of the last; the next one garbage. */
+static void try_torn(struct write *w, bool others, u32 nr, bool spoiled)
+{
+	for (u32 d = MAIN; d <= SPARE; d++)
+		for (u32 i = 0; i < pending[d].nr && others; i++)
+			if (pending[d].v[i] != w)
+				put_sectors(&trial[d], pending[d].v[i], 0, pending[d].v[i]->nr);
+	put_sectors(&trial[w->disk], w, 0, nr);
+	if (spoiled)
+		put_garbage(&trial[w->disk], w, nr);
+	judge(w, "%u sectors of it%s, %s others that are not durable", nr,
+	      spoiled ? " and garbage" : "", others ? "all" : "no");
+	undo_all();
+}
+
+/* Each for itself, whole or some of its sectors. */
+static void put_random(struct random *r)
+{
+	static const u32 percent[] = { 50, 10, 90, 98 };
+	u32 keep = percent[below(r, 4)], torn = below(r, 3) ? 0 : below(r, 100);
+
+	for (u32 d = MAIN; d <= SPARE; d++)
+		for (u32 i = 0; i < pending[d].nr; i++) {
+			const struct write *w = pending[d].v[i];
+
+			if (below(r, 100) >= keep)
+				continue;
+			if (below(r, 100) >= torn) {
+				put_sectors(&trial[d], w, 0, w->nr);
+				continue;
+			}
+			for (u32 k = 0; k < w->nr; k++)
+				if (one_in(r, 2))
+					put_sector(&trial[d], w, k);
+			if (may_be_garbage(w))
+				put_garbage(&trial[d], w, below(r, w->nr));
+		}
+}
+
+static void write_disk(FILE *f, u64 offset, const struct image *image)
+{
+	for (u32 s = 0; s < image->sectors; s++) {
+		if (image->data[s] == zeros)
+			continue;
+		if (fseeko(f, offset + (u64)s * SECTOR, SEEK_SET) ||
+		    fwrite(image->data[s], SECTOR, 1, f) != 1)
+			die("cannot write an image: %s", strerror(errno));
+	}
+}
+
+/* What a kernel is to make of it is what metadata.c does, and that is judged, too. */
+static void for_kernel(const struct write *w)
+{
+	u64 size = (u64)(len + trial[SPARE].sectors) * SECTOR;
+	u64 wrong = nr_wrong;
+	char text[80];
+
+	put_random(&rnd);
+	write_disk(images, nr_kernel * size, &trial[MAIN]);
+	write_disk(images, nr_kernel * size + (u64)len * SECTOR, &trial[SPARE]);
+	judge(w, "a choice for the kernel");
+	if (wrong == nr_wrong) {
+		tell_state(text, trial, owner_map());
+		fprintf(expected, "%llu %s\n", (unsigned long long)nr_kernel++, text);
+	}
+	undo_all();
+}
+
+static void cut_point(struct write *w)
+{
+	u32 step = w->nr > MAX_TORN ? w->nr / MAX_TORN : 1;
+
+	nr_points++;
+	for (u32 k = 0; k <= w->nr; k = k == w->nr ? k + 1 : min_u64(k + step, w->nr)) {
+		try_torn(w, true, k, false);
+		try_torn(w, false, k, false);
+		if (k < w->nr && may_be_garbage(w)) {
+			try_torn(w, true, k, true);
+			try_torn(w, false, k, true);
+		}
+	}
+	for (unsigned int i = 0; i < nr_random; i++) {
+		u64 seed = rnd.state;
+
+		put_random(&rnd);
+		judge(w, "a choice at random (%llx)", (unsigned long long)seed);
+		undo_all();
+	}
+	if (every && nr_points % every == 0)
+		for_kernel(w);
+}
+
+/*
+ * The recording
+ */
+
+static void make_durable(struct write *w)
+{
+	u32 i;
+
+	if (w->durable)
+		return;
+	w->durable = true;
+	put_sectors(&durable[w->disk], w, 0, w->nr);
+	undo_sectors(w->disk, w->sector, w->nr);
+	for (i = 0; pending[w->disk].v[i] != w; i++)
+		;
+	pending[w->disk].nr--;
+	memmove(&pending[w->disk].v[i], &pending[w->disk].v[i + 1],
+		(pending[w->disk].nr - i) * sizeof(w));
+}
+
+static struct request *new_request(void)
+{
+	if (nr_requests == room_requests) {
+		room_requests = 2 * room_requests + 1024;
+		requests = realloc(requests, room_requests * sizeof(*requests));
+		if (!requests)
+			die("no memory");
+	}
+	requests[nr_requests] = (struct request){ NULL, NULL };
+	return &requests[nr_requests++];
+}
+
+static struct write *new_write(const struct event *e, const char *data)
+{
+	struct write *w = zalloc(1, sizeof(*w));
+
+	w->event = nr_requests;		/* 0 is what was there before */
+	w->disk = e->disk;
+	w->sector = e->offset / SECTOR;
+	w->nr = e->length / SECTOR;
+	w->fua = e->flags & EVENT_FUA;
+	w->data = data;
+	if (e->offset % SECTOR || e->length % SECTOR || !w->nr ||
+	    w->nr > live[w->disk].sectors || w->sector > live[w->disk].sectors - w->nr)
+		die("event %llu: out of range", (unsigned long long)w->event);
+	if (data) {
+		w->stamps = zalloc(w->nr, sizeof(*w->stamps));
+		for (u32 i = 0; i < w->nr; i++)
+			w->stamps[i] = get_stamp(data + i * SECTOR);
+	}
+	return w;
+}
+
+static void add_pending(struct write *w)
+{
+	u32 d = w->disk;
+
+	if (pending[d].nr == pending[d].room) {
+		pending[d].room = 2 * pending[d].room + 64;
+		pending[d].v = realloc(pending[d].v, pending[d].room * sizeof(w));
+		if (!pending[d].v)
+			die("no memory");
+	}
+	pending[d].v[pending[d].nr++] = w;
+}
+
+static struct flush *new_flush(u32 d)
+{
+	struct flush *f = zalloc(1, sizeof(*f) + pending[d].nr * sizeof(*f->covers));
+
+	for (u32 i = 0; i < pending[d].nr; i++)
+		if (pending[d].v[i]->done)
+			f->covers[f->nr++] = pending[d].v[i];
+	return f;
+}
+
+/* What has failed may be there or not, for ever: no flush covers it. */
+static void request_done(const struct request *r, bool failed)
+{
+	if (failed) {
+		copy_failed = true;
+		return;
+	}
+	if (r->write) {
+		r->write->done = true;
+		if (r->write->fua)
+			make_durable(r->write);
+	}
+	for (u32 i = 0; r->flush && i < r->flush->nr; i++)
+		make_durable(r->flush->covers[i]);
+}
+
+/* Numbers of events begin at 1, for writes: 0 is what was there before. */
+static void one_event(const struct event *e, const char *data)
+{
+	struct request *r = new_request();
+
+	this_event = nr_requests - 1;
+	switch (e->type) {
+	case EVENT_WRITE:
+	case EVENT_ZERO:
+		if (e->disk == MARK) {
+			if (data)
+				mark(data, e->length);
+			break;
+		}
+		r->write = new_write(e, data);
+		add_pending(r->write);
+		put_sectors(&live[e->disk], r->write, 0, r->write->nr);
+		cut_point(r->write);
+		break;
+	case EVENT_FLUSH:
+		if (e->disk != MARK)
+			r->flush = new_flush(e->disk);
+		break;
+	case EVENT_DONE:
+		if (e->offset >= this_event)
+			die("event %llu ends one to come", (unsigned long long)this_event);
+		request_done(&requests[e->offset], e->flags & EVENT_FAILED);
+		break;
+	default:
+		die("event %llu is of type %u", (unsigned long long)this_event, e->type);
+	}
+}
+
+static void replay(void)
+{
+	while (log_end - log_at >= (long)sizeof(struct event)) {
+		const struct event *e = (const void *)log_at;
+		u32 bytes = e->type == EVENT_WRITE ? e->length : 0;
+
+		log_at += sizeof(*e);
+		if (e->disk >= DISKS || log_end - log_at < bytes)
+			die("the recording is damaged behind event %llu",
+			    (unsigned long long)this_event);
+		one_event(e, bytes ? log_at : NULL);
+		log_at += bytes;
+	}
+	if (log_at != log_end)
+		die("the recording is cut short");
+}
+
+static const char *map_file(const char *path, u64 *size)
+{
+	int fd = open(path, O_RDONLY);
+	struct stat st;
+	void *p;
+
+	if (fd < 0 || fstat(fd, &st))
+		die("cannot open %s: %s", path, strerror(errno));
+	p = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		die("cannot map %s: %s", path, strerror(errno));
+	close(fd);
+	*size = st.st_size;
+	return p;
+}
+
+/* What the disks had when the recording began. */
+static void base_disk(u32 d)
+{
+	struct write w = { .disk = d, .nr = live[d].sectors };
+	char path[4096];
+	u64 size;
+
+	if (base_path) {
+		snprintf(path, sizeof(path), "%s/%s", base_path, disk_names[d]);
+		w.data = map_file(path, &size);
+		if (size != (u64)w.nr * SECTOR)
+			die("%s is not of %u sectors", path, w.nr);
+	} else {
+		char *data = zalloc(w.nr, SECTOR);
+
+		for (u32 s = 0; s < w.nr && d == MAIN; s++)
+			put_stamp(data + s * SECTOR, stamp(s, 1));
+		w.data = data;
+	}
+	w.stamps = zalloc(w.nr, sizeof(*w.stamps));
+	for (u32 s = 0; s < w.nr; s++)
+		w.stamps[s] = get_stamp(w.data + s * SECTOR);
+	put_sectors(&durable[d], &w, 0, w.nr);
+	put_sectors(&live[d], &w, 0, w.nr);
+	put_sectors(&trial[d], &w, 0, w.nr);
+}
+
+/* The map and the versions that a recording begins with. */
+static void base_state(void)
+{
+	u32 most = 1;
+	int r = owner_load();
+
+	if (r && r != -ENODATA)
+		die("what the recording began with is refused: %s", owner_said());
+	created = !r;
+	map_copy(&acked, owner_map());
+	for (u32 s = 0; s < len; s++)
+		most = max_u64(most, seen(durable, &acked, s) >> 32);
+	for (u32 s = 0; s < len; s++) {
+		u64 value = seen(durable, &acked, s);
+
+		flushed[s] = value ? value >> 32 : most;
+		submitted[s] = flushed[s];
+		done[s] = flushed[s];
+		zero[s] = value ? 0 : most;
+		if (value && (u32)value != s)
+			die("main sector %u has the stamp of %u to begin with", s, (u32)value);
+	}
+}
+
+static void write_cut(u32 d)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", cut_path, disk_names[d]);
+	f = fopen(path, "w");
+	if (!f || ftruncate(fileno(f), (off_t)trial[d].sectors * SECTOR))
+		die("cannot write %s: %s", path, strerror(errno));
+	write_disk(f, 0, &trial[d]);
+	if (fclose(f))
+		die("cannot write %s: %s", path, strerror(errno));
+}
+
+/* The power is cut where the recording ends. */
+static void last_cut(void)
+{
+	struct write none = { .done = true };
+
+	put_random(&rnd);
+	if (cut_path) {
+		write_cut(MAIN);
+		write_cut(SPARE);
+	}
+	judge(&none, "the end");
+	undo_all();
+}
+
+static void open_images(void)
+{
+	char path[4096];
+
+	images = fopen(images_path, "w");
+	snprintf(path, sizeof(path), "%s.expected", images_path);
+	expected = fopen(path, "w");
+	if (!images || !expected)
+		die("cannot write %s: %s", images_path, strerror(errno));
+}
+
+static void close_images(void)
+{
+	if (ftruncate(fileno(images), nr_kernel * (len + trial[SPARE].sectors) * SECTOR) ||
+	    fclose(images) || fclose(expected))
+		die("cannot write %s: %s", images_path, strerror(errno));
+}
+
+static void set_up(const char *path)
+{
+	static const struct spare_io io = { trial_read, trial_write, NULL };
+	const struct log_head *head;
+	u64 size;
+
+	log_at = map_file(path, &size);
+	log_end = log_at + size;
+	head = (const void *)log_at;
+	if (size < sizeof(*head) || head->magic != LOG_MAGIC)
+		die("%s is no recording", path);
+	log_at += sizeof(*head);
+	len = head->sectors[MAIN];
+	for (u32 d = MAIN; d <= SPARE; d++) {
+		image_init(&durable[d], head->sectors[d]);
+		image_init(&live[d], head->sectors[d]);
+		image_init(&trial[d], head->sectors[d]);
+		base_disk(d);
+	}
+	memset(garbage, 0xa5, sizeof(garbage));
+	scratch = zalloc(ARRAY_SIZE(scratch_blocks), BLOCK_BYTES);
+	flushed = zalloc(len, sizeof(*flushed));
+	submitted = zalloc(len, sizeof(*submitted));
+	done = zalloc(len, sizeof(*done));
+	zero = zalloc(len, sizeof(*zero));
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		threads[i].done = zalloc(len, sizeof(*done));
+	map_init(&acked, len);
+	map_init(&want, len);
+	owner_init(len, head->sectors[SPARE], &io);
+	base_state();
+	if (images_path)
+		open_images();
+}
+
+/* Returns the exit status. */
+static int summary(void)
+{
+	printf("# the log began anew %llu times and grew %llu times; %llu changes and %llu flushes were acknowledged\n",
+	       (unsigned long long)nr_halves, (unsigned long long)nr_grown,
+	       (unsigned long long)nr_acked, (unsigned long long)nr_flushed);
+	printf("# %llu events, %llu points, %llu images (%llu blank), %llu for the kernel\n",
+	       (unsigned long long)nr_requests, (unsigned long long)nr_points,
+	       (unsigned long long)nr_images, (unsigned long long)nr_blank,
+	       (unsigned long long)nr_kernel);
+	if (nr_wrong)
+		printf("# %llu images are wrong\n", (unsigned long long)nr_wrong);
+	return !!nr_wrong;
+}
+
+int main(int argc, char **argv)
+{
+	int c;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while ((c = getopt(argc, argv, "b:c:fi:n:r:s:w:")) != -1) {
+		switch (c) {
+		case 'b':
+			base_path = optarg;
+			break;
+		case 'c':
+			cut_path = optarg;
+			break;
+		case 'f':
+			first_only = true;
+			break;
+		case 'i':
+			images_path = optarg;
+			break;
+		case 'n':
+			every = strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			nr_random = strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			rnd.state = strtoull(optarg, NULL, 0);
+			break;
+		case 'w':
+			most_wrong = strtoul(optarg, NULL, 0);
+			break;
+		default:
+			argc = 0;
+		}
+	}
+	if (argc - optind != 1 || !every != !images_path) {
+		fprintf(stderr, "usage: judge [-s seed] [-r random images a point] [-f (ends with the first fault)] [-w faults to tell] [-b directory of main and spare at the start] [-c directory for main and spare as cut at the end] [-i file of images for the kernel -n every so many points] <recording>\n");
+		return 2;
+	}
+	set_up(argv[optind]);
+	replay();
+	last_cut();
+	if (images_path)
+		close_images();
+	return summary();
+}

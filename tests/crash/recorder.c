@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's disks, as an nbdkit plugin: exports "main", "spare" and "mark", kept in
+ * memory. What they are told goes to one log, in one order (log.h), and the disk
+ * claims a volatile write cache: judge.c makes of the log what a power cut could
+ * have left.
+ *
+ * For that to be sound, the log must never call durable what the guest could not
+ * count on, nor the other way round:
+ *
+ *  - One lock is held while a request is logged and carried out in memory, so the
+ *    log's order is the order in which the disk took the writes. A write is in the
+ *    log before it is answered; from then on a cut may keep it or lose it.
+ *  - A flush covers the writes that were answered before it came, and no others: the
+ *    guest must not send it before. So the end of every request is logged as well,
+ *    before its answer goes out. Whatever the guest has seen answered when it sends a
+ *    flush is therefore logged as done before the flush. What was only just answered
+ *    counts too, though the guest may not know it yet: that errs on the lenient side.
+ *    Requests are held for a while between their arrival and their end, which makes
+ *    this grain of leniency rare: a flush sent before the writes it is to cover have
+ *    been answered finds them unfinished in the log, and covers none of them.
+ *  - What a flush covers is durable when its end is logged, not before. FUA likewise,
+ *    for the one write. (virtio-blk has no FUA: the guest's kernel sends a write and
+ *    then a flush.)
+ *  - A write to "mark" says what the guest is about to do, or what was acknowledged to
+ *    it. It is in the log before it is answered: the guest waits for that, so the
+ *    intent is logged before the deed, and the acknowledgement after it.
+ *
+ * Parameters:
+ *   log=FILE          where to
+ *   main=MIB spare=MIB
+ *   from=DIRECTORY    DIRECTORY/main and /spare have the contents; else sectors of
+ *                     main have stamps and the spare zeros
+ *   seed=N            of the delays
+ *   stop=N            the power fails at the N-th write to main or spare: nothing later
+ *                     is logged or answered, and nbdkit ends
+ *   fail=N mend=M     from the N-th to the M-th write, writes of metadata to the upper
+ *                     half of spare fail; one in two is done all the same
+ */
+#include "sectors.h"
+#include "log.h"
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+#define MARK_BYTES	(1 << 20)
+#define HELD_US		1500
+
+static const char *const names[DISKS] = { "main", "spare", "mark" };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char *disks[DISKS];
+static struct log_head head = { .magic = LOG_MAGIC };
+static const char *from;
+static char *log_path;
+static FILE *log_file;
+static uint64_t nr_events, nr_writes, stop = UINT64_MAX, fail = UINT64_MAX, mend;
+static struct random rnd;
+
+static int recorder_config(const char *key, const char *value)
+{
+	int64_t n;
+
+	if (!strcmp(key, "log")) {
+		log_path = nbdkit_absolute_path(value);
+		return log_path ? 0 : -1;
+	}
+	if (!strcmp(key, "from")) {
+		from = nbdkit_absolute_path(value);
+		return from ? 0 : -1;
+	}
+	n = strtoll(value, NULL, 10);
+	if (!strcmp(key, "main")) {
+		head.sectors[MAIN] = n << 11;
+	} else if (!strcmp(key, "spare")) {
+		head.sectors[SPARE] = n << 11;
+	} else if (!strcmp(key, "seed")) {
+		rnd.state = n;
+	} else if (!strcmp(key, "stop")) {
+		stop = n;
+	} else if (!strcmp(key, "fail")) {
+		fail = n;
+	} else if (!strcmp(key, "mend")) {
+		mend = n;
+	} else {
+		nbdkit_error("no parameter %s", key);
+		return -1;
+	}
+	return 0;
+}
+
+static int recorder_config_complete(void)
+{
+	head.sectors[MARK] = MARK_BYTES / SECTOR;
+	if (log_path && head.sectors[MAIN] && head.sectors[SPARE])
+		return 0;
+	nbdkit_error("log, main and spare are wanted");
+	return -1;
+}
+
+static int read_disk(enum disk disk)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", from, names[disk]);
+	f = fopen(path, "r");
+	if (!f || fread(disks[disk], SECTOR, head.sectors[disk], f) != head.sectors[disk]) {
+		nbdkit_error("cannot read %s", path);
+		return -1;
+	}
+	fclose(f);
+	return 0;
+}
+
+static int recorder_get_ready(void)
+{
+	for (int d = 0; d < DISKS; d++) {
+		disks[d] = calloc(head.sectors[d], SECTOR);
+		if (!disks[d])
+			return -1;
+		if (from && d != MARK && read_disk(d))
+			return -1;
+	}
+	for (uint64_t s = 0; s < head.sectors[MAIN] && !from; s++)
+		put_stamp(disks[MAIN] + s * SECTOR, stamp(s, 1));
+	log_file = fopen(log_path, "w");
+	if (!log_file || fwrite(&head, sizeof(head), 1, log_file) != 1) {
+		nbdkit_error("cannot write %s", log_path);
+		return -1;
+	}
+	return 0;
+}
+
+static void recorder_unload(void)
+{
+	if (log_file && fclose(log_file))
+		nbdkit_error("cannot write %s", log_path);
+}
+
+/* Under the lock. Returns the event's number. */
+static uint64_t put_event(struct event e, const void *data)
+{
+	if (fwrite(&e, sizeof(e), 1, log_file) != 1 ||
+	    (data && fwrite(data, e.length, 1, log_file) != 1)) {
+		/* A log with a hole proves nothing. */
+		nbdkit_error("cannot write %s", log_path);
+		_exit(1);
+	}
+	return nr_events++;
+}
+
+static void power_cut(void)
+{
+	_exit(fflush(log_file) ? 1 : 0);
+}
+
+/* A request has been carried out; its answer may go out in a while. */
+static void finish_request(enum disk disk, uint64_t number, uint16_t flags)
+{
+	uint64_t us;
+
+	pthread_mutex_lock(&lock);
+	us = one_in(&rnd, 2) ? below(&rnd, HELD_US) : 0;
+	pthread_mutex_unlock(&lock);
+	if (us && disk != MARK)
+		usleep(us);
+	pthread_mutex_lock(&lock);
+	put_event((struct event){ EVENT_DONE, disk, flags, 0, number }, NULL);
+	pthread_mutex_unlock(&lock);
+}
+
+static bool is_to_fail(enum disk disk, const char *data, uint64_t offset)
+{
+	return disk == SPARE && nr_writes >= fail && nr_writes < mend && data &&
+	       !memcmp(data, "dmremap", 7) && offset >= head.sectors[SPARE] / 2 * SECTOR;
+}
+
+static int failed(void)
+{
+	nbdkit_set_error(EIO);
+	return -1;
+}
+
+static int change(enum disk disk, const void *data, uint32_t count, uint64_t offset,
+		  uint32_t flags)
+{
+	struct event e = {
+		data ? EVENT_WRITE : EVENT_ZERO, disk,
+		flags & NBDKIT_FLAG_FUA ? EVENT_FUA : 0, count, offset,
+	};
+	uint64_t number;
+	bool fails;
+
+	pthread_mutex_lock(&lock);
+	fails = is_to_fail(disk, data, offset);
+	number = put_event(e, data);
+	if (fails && one_in(&rnd, 2))
+		;
+	else if (data)
+		memcpy(disks[disk] + offset, data, count);
+	else
+		memset(disks[disk] + offset, 0, count);
+	if (disk != MARK && ++nr_writes == stop)
+		power_cut();
+	pthread_mutex_unlock(&lock);
+	finish_request(disk, number, fails ? EVENT_FAILED : 0);
+	return fails ? failed() : 0;
+}
+
+static void *recorder_open(int readonly)
+{
+	const char *name = nbdkit_export_name();
+
+	for (intptr_t d = 0; d < DISKS; d++)
+		if (name && !strcmp(name, names[d]))
+			return (void *)(d + 1);
+	nbdkit_error("no export %s", name);
+	return NULL;
+}
+
+static enum disk disk_of(void *handle)
+{
+	return (intptr_t)handle - 1;
+}
+
+static int64_t recorder_get_size(void *handle)
+{
+	return head.sectors[disk_of(handle)] * SECTOR;
+}
+
+static int recorder_can_fua(void *handle)
+{
+	return NBDKIT_FUA_NATIVE;
+}
+
+static int recorder_pread(void *handle, void *buf, uint32_t count, uint64_t offset,
+			  uint32_t flags)
+{
+	pthread_mutex_lock(&lock);
+	memcpy(buf, disks[disk_of(handle)] + offset, count);
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+static int recorder_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
+			   uint32_t flags)
+{
+	return change(disk_of(handle), buf, count, offset, flags);
+}
+
+static int recorder_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	return change(disk_of(handle), NULL, count, offset, flags);
+}
+
+static int recorder_flush(void *handle, uint32_t flags)
+{
+	enum disk disk = disk_of(handle);
+	uint64_t number;
+
+	pthread_mutex_lock(&lock);
+	number = put_event((struct event){ EVENT_FLUSH, disk, 0, 0, 0 }, NULL);
+	pthread_mutex_unlock(&lock);
+	finish_request(disk, number, 0);
+	return 0;
+}
+
+static struct nbdkit_plugin plugin = {
+	.name			= "recorder",
+	.config			= recorder_config,
+	.config_complete	= recorder_config_complete,
+	.get_ready		= recorder_get_ready,
+	.unload			= recorder_unload,
+	.open			= recorder_open,
+	.get_size		= recorder_get_size,
+	.can_fua		= recorder_can_fua,
+	.pread			= recorder_pread,
+	.pwrite			= recorder_pwrite,
+	.zero			= recorder_zero,
+	.trim			= recorder_zero,
+	.flush			= recorder_flush,
+};
+
+NBDKIT_REGISTER_PLUGIN(plugin)
