@@ -40,7 +40,7 @@ struct dmr_disk_area {
 /* dmr_super.flags: the log of a copy is older than it says, and not to be read. */
 #define DMR_SUPER_STALE(copy)	(1U << (copy))
 /* ... formatting has begun and not ended: nothing is here yet. */
-#define DMR_SUPER_UNFINISHED	(1U << 8)
+#define DMR_SUPER_UNFINISHED	0x100
 
 /**
  * struct dmr_super - the superblock: at sector 0, and once more at @backup

@@ -28,7 +28,6 @@
 #include "spare.h"
 #include "table.h"
 
-
 #define DM_MSG_PREFIX "dm-remap-v4"
 
 /**
