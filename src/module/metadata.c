@@ -952,7 +952,7 @@ int dmr_meta_format(struct dmr_meta *m)
 	m->seq = m->writer.seq;
 	m->prev = m->writer.prev;
 	m->doubt = false;
-	/* The second alone is a format, too: blank, half done, or done. */
+	/* With the first it is done. */
 	dmr_supers_write(m);
 	return m->super_bad ? -EIO : 0;
 }

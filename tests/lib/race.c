@@ -20,7 +20,8 @@
 #define HOT		(WORKERS * (u64)MAX_IO)
 #define LONGEST_MS	60000
 
-static const char *main_path, *spare_path, *options;
+static const char *main_path, *spare_path;
+static bool persistent, formatted;
 static int main_fd, spare_fd, direct_fd, cached_fd;
 static u64 len, spare_size, owned;	/* sectors; those of the workers come first */
 static u64 guard, guard_spare, guard_len;
@@ -416,8 +417,9 @@ static int load(void)
 	char params[256];
 	struct dm_line line = { 0, len, "dm-remap-v4", params };
 
-	snprintf(params, sizeof(params), "%s %s%s%s", main_path, spare_path,
-		 options ? " 1 " : "", options ? options : "");
+	snprintf(params, sizeof(params), "%s %s%s", main_path, spare_path,
+		 !persistent ? " 1 volatile" : !formatted ? " 1 format" : "");
+	formatted = true;
 	return dm_load(NAME, &line, 1);
 }
 
@@ -502,11 +504,31 @@ static void *ask(void *context)
  * All together
  */
 
+static void make_device(void)
+{
+	unsigned int minor;
+	char path[64];
+
+	must("create", dm_create(NAME, &minor));
+	must("load", load());
+	must("resume", dm_resume(NAME));
+	snprintf(path, sizeof(path), "/dev/dm-%u", minor);
+	direct_fd = open_device(path, O_RDWR | O_DIRECT);
+	cached_fd = open_device(path, O_RDWR);
+	posix_fadvise(cached_fd, 0, 0, POSIX_FADV_RANDOM);
+}
+
+static void remove_device(void)
+{
+	close(direct_fd);
+	close(cached_fd);
+	must("remove", dm_remove(NAME));
+}
+
 static void set_up(void)
 {
-	char *buf = io_buffer(MAX_IO * SECTOR), message[128], path[64];
+	char *buf = io_buffer(MAX_IO * SECTOR), message[128];
 	const char *reply;
-	unsigned int minor;
 
 	main_fd = open_device(main_path, O_RDWR | O_DIRECT);
 	spare_fd = open_device(spare_path, O_RDWR | O_DIRECT);
@@ -525,13 +547,7 @@ static void set_up(void)
 	write_raw(spare_fd, spare_size, ON_SPARE, buf);
 	free(buf);
 
-	must("create", dm_create(NAME, &minor));
-	must("load", load());
-	must("resume", dm_resume(NAME));
-	snprintf(path, sizeof(path), "/dev/dm-%u", minor);
-	direct_fd = open_device(path, O_RDWR | O_DIRECT);
-	cached_fd = open_device(path, O_RDWR);
-	posix_fadvise(cached_fd, 0, 0, POSIX_FADV_RANDOM);
+	make_device();
 	snprintf(message, sizeof(message), "add_remap %llu %llu %llu nocopy",
 		 (unsigned long long)guard, (unsigned long long)guard_spare,
 		 (unsigned long long)guard_len);
@@ -605,7 +621,8 @@ static void check_all(void)
 		compare("raw main", at, n, buf);
 	}
 	check_unwritten(guard_spare, guard_len, buf);
-	check_unwritten(0, 8, buf);
+	if (!persistent)
+		check_unwritten(0, 8, buf);
 	free(buf);
 }
 
@@ -619,7 +636,7 @@ int main(int argc, char **argv)
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "s:t:o:")) != -1) {
+	while ((c = getopt(argc, argv, "s:t:p")) != -1) {
 		switch (c) {
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -627,15 +644,15 @@ int main(int argc, char **argv)
 		case 't':
 			seconds = strtoull(optarg, NULL, 0);
 			break;
-		case 'o':
-			options = optarg;
+		case 'p':
+			persistent = true;
 			break;
 		default:
 			argc = 0;
 		}
 	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "usage: race [-s seed] [-t seconds] [-o table option] <main> <spare>\n");
+		fprintf(stderr, "usage: race [-s seed] [-t seconds] [-p] <main> <spare>\n");
 		return 2;
 	}
 	main_path = argv[optind];
@@ -673,8 +690,12 @@ int main(int argc, char **argv)
 	       (unsigned long long)done, (unsigned long long)sectors >> 11,
 	       (unsigned long long)longest, adds, removes, suspends, reloads, interrupted,
 	       questions);
-	close(direct_fd);
-	close(cached_fd);
-	must("remove", dm_remove(NAME));
+	remove_device();
+	if (!persistent)
+		return 0;
+	/* All of it again, as another life finds it. */
+	make_device();
+	check_all();
+	remove_device();
 	return 0;
 }
