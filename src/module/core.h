@@ -301,7 +301,8 @@ void dmr_core_put(struct dmr_user *u);
  * dmr_core_apply - put what a table says in force
  *
  * Context: preresume: no bio of the device is in flight and no verb is running.
- * Return: 0; -EINVAL when the remaps do not fit; -ENOMEM.
+ * Return: 0; -EINVAL when the remaps do not fit; -ENOMEM; what dmr_persist_open()
+ * returns.
  */
 int dmr_core_apply(struct dmr_user *u);
 

@@ -52,6 +52,8 @@ static void dmr_super_make(const struct dmr_meta *m, struct dmr_super *super)
 	memset(super, 0, sizeof(*super));
 	super->version = cpu_to_le32(DMR_VERSION);
 	memcpy(super->uuid, m->uuid, sizeof(super->uuid));
+	super->compat = cpu_to_le64(m->compat);
+	super->ro_compat = cpu_to_le64(m->ro_compat);
 	super->generation = cpu_to_le64(m->generation);
 	super->epoch = cpu_to_le64(m->floor);
 	super->backup = cpu_to_le64(m->backup);
@@ -73,6 +75,8 @@ static void dmr_super_make(const struct dmr_meta *m, struct dmr_super *super)
 static void dmr_super_take(struct dmr_meta *m, const struct dmr_super *super)
 {
 	memcpy(m->uuid, super->uuid, sizeof(m->uuid));
+	m->compat = le64_to_cpu(super->compat);
+	m->ro_compat = le64_to_cpu(super->ro_compat);
 	m->generation = le64_to_cpu(super->generation);
 	m->floor = le64_to_cpu(super->epoch);
 	m->backup = le64_to_cpu(super->backup);
@@ -205,6 +209,7 @@ static int dmr_blank(struct dmr_meta *m)
 int dmr_meta_probe(struct dmr_meta *m)
 {
 	const struct dmr_super *super;
+	u64 unit;
 	int r;
 
 	if (m->size < DMR_BLOCK_SECTORS)
@@ -230,8 +235,10 @@ int dmr_meta_probe(struct dmr_meta *m)
 	/* Our own, but nothing was ever committed. */
 	if (le32_to_cpu(super->flags) & DMR_SUPER_UNFINISHED)
 		return -ENODATA;
+	unit = m->block;
 	dmr_super_take(m, super);
-	if (m->size < m->spare_size) {
+	/* Whole blocks of main, which may have others now. */
+	if (m->size < round_down(m->spare_size, max_t(u64, unit, 1))) {
 		m->ops->problem(m, "the spare has %llu sectors, and had %llu",
 				m->size, m->spare_size);
 		return -ERANGE;
@@ -443,14 +450,39 @@ static int dmr_half_prepare(struct dmr_meta *m, unsigned int half, u64 extra)
 	return r == -ENOSPC && blocks < have ? 0 : r;
 }
 
+/*
+ * A half is complete: the superblocks make it the one that counts. What is older must
+ * not be loaded: the half before, and a copy that failed.
+ */
+static int dmr_half_enter(struct dmr_meta *m)
+{
+	dmr_supers_write(m);
+	if (m->super_bad == DMR_BOTH_COPIES)
+		return -EIO;
+	/* One that was not written leads to the half before: nothing must be there. */
+	if (m->super_bad) {
+		memset(m->buffer, 0, DMR_BLOCK_SIZE);
+		for (unsigned int c = 0; c < DMR_COPIES; c++)
+			m->ops->write(m, dmr_position(m, c, !m->writer.half, 0),
+				      m->buffer, 1, true);
+	}
+	WRITE_ONCE(m->log_bad, m->stale);
+	m->half = m->writer.half;
+	m->epoch = m->last_epoch;
+	m->seq = m->writer.seq;
+	m->prev = m->writer.prev;
+	return 0;
+}
+
 /* Write the map as it is to a half, and make that the one that counts. */
 static int dmr_half_write(struct dmr_meta *m, unsigned int half)
 {
 	unsigned int failed;
 	int r;
 
-	m->stale = 0;
 	dmr_writer_begin(m, half, ++m->last_epoch, 0, 0);
+	/* A copy that is out may be in again. */
+	m->writer.failed = 0;
 	r = m->ops->each(m, dmr_writer_put);
 	if (r)
 		return r;
@@ -458,19 +490,9 @@ static int dmr_half_write(struct dmr_meta *m, unsigned int half)
 	if (failed == DMR_BOTH_COPIES)
 		return -EIO;
 
-	/* What is older must not be loaded: the half before, and a copy that failed. */
 	m->stale = failed;
 	m->floor = m->last_epoch;
-	dmr_supers_write(m);
-	if (m->super_bad == DMR_BOTH_COPIES)
-		return -EIO;
-
-	m->log_bad = failed;
-	m->half = half;
-	m->epoch = m->last_epoch;
-	m->seq = m->writer.seq;
-	m->prev = m->writer.prev;
-	return 0;
+	return dmr_half_enter(m);
 }
 
 /*
@@ -479,8 +501,15 @@ static int dmr_half_write(struct dmr_meta *m, unsigned int half)
  */
 static int dmr_half_begin(struct dmr_meta *m, u64 extra)
 {
-	int r = dmr_half_prepare(m, !m->half, extra);
+	int r;
 
+	/* Whether the superblocks tell of it nobody knows: it must not be written over. */
+	if (m->floor > m->epoch) {
+		r = dmr_half_enter(m);
+		WRITE_ONCE(m->doubt, r);
+		return r;
+	}
+	r = dmr_half_prepare(m, !m->half, extra);
 	if (r)
 		return r;
 	r = dmr_half_write(m, !m->half);
@@ -577,6 +606,7 @@ const char *dmr_meta_state(const struct dmr_meta *m)
  * @prev:	body checksum of the one before it
  * @base:	first block in the buffer
  * @have:	blocks in the buffer
+ * @unread:	bit i: block i of the buffer could not be read, by copy
  * @copies:	bit c: copy c is looked at
  * @intact:	bit c: it has the block that was returned last
  */
@@ -588,6 +618,7 @@ struct dmr_reader {
 	u32		prev;
 	u32		base;
 	unsigned int	have;
+	unsigned int	unread[DMR_COPIES];
 	unsigned int	copies;
 	unsigned int	intact;
 };
@@ -603,15 +634,24 @@ static void dmr_reader_begin(struct dmr_reader *rd, struct dmr_meta *m,
 	};
 }
 
-/* What cannot be read is as bad as what was read and is no block: zeros. */
-static void dmr_read_blocks(struct dmr_meta *m, u64 sector, void *data, unsigned int nr)
+/*
+ * What cannot be read is as bad as what was read and is no block: zeros. Return: bit i:
+ * block i could not be read.
+ */
+static unsigned int dmr_read_blocks(struct dmr_meta *m, u64 sector, void *data,
+				    unsigned int nr)
 {
+	unsigned int unread = 0;
+
 	if (!m->ops->read(m, sector, data, nr))
-		return;
+		return 0;
 	for (unsigned int i = 0; i < nr; i++, data += DMR_BLOCK_SIZE)
 		if (nr == 1 ||
-		    m->ops->read(m, sector + i * DMR_BLOCK_SECTORS, data, 1))
+		    m->ops->read(m, sector + i * DMR_BLOCK_SECTORS, data, 1)) {
 			memset(data, 0, DMR_BLOCK_SIZE);
+			unread |= BIT(i);
+		}
+	return unread;
 }
 
 static void dmr_reader_fill(struct dmr_reader *rd)
@@ -622,8 +662,8 @@ static void dmr_reader_fill(struct dmr_reader *rd)
 	rd->have = min_t(u32, DMR_META_CHUNK, dmr_half_blocks(m, rd->half) - rd->base);
 	for (unsigned int c = 0; c < DMR_COPIES; c++)
 		if (rd->copies & BIT(c))
-			dmr_read_blocks(m, dmr_position(m, c, rd->half, rd->base),
-					dmr_buffer(m, c, 0), rd->have);
+			rd->unread[c] = dmr_read_blocks(m, dmr_position(m, c, rd->half, rd->base),
+							dmr_buffer(m, c, 0), rd->have);
 }
 
 static bool dmr_reader_intact(const struct dmr_reader *rd, unsigned int copy)
@@ -707,6 +747,19 @@ static bool dmr_later_commit(struct dmr_reader *rd)
 	return false;
 }
 
+/* No copy shows what is there: that is not the end of the log. */
+static bool dmr_reader_blind(const struct dmr_reader *rd)
+{
+	unsigned int at = rd->seq - rd->base;
+
+	if (at >= rd->have)
+		return false;
+	for (unsigned int c = 0; c < DMR_COPIES; c++)
+		if (rd->copies & BIT(c) && !(rd->unread[c] & BIT(at)))
+			return false;
+	return true;
+}
+
 static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 		     struct dmr_scan *scan)
 {
@@ -724,7 +777,7 @@ static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 		scan->prev = rd.prev;
 		scan->lacking = lacking;
 	}
-	scan->damaged = dmr_later_commit(&rd);
+	scan->damaged = dmr_reader_blind(&rd) || dmr_later_commit(&rd);
 }
 
 /* The highest epoch that begins a half, in either copy; 0 if none does. */
@@ -858,6 +911,9 @@ static int dmr_replay_mend(struct dmr_reader *rd, struct dmr_block *block)
 
 int dmr_meta_recover(struct dmr_meta *m)
 {
+	/* What is in doubt only another half settles. */
+	if (m->doubt)
+		return dmr_half_begin(m, 1);
 	/* Where it cannot be mended in place a new half is begun. */
 	if (m->log_bad && !m->stale && !dmr_replay(m, dmr_replay_mend))
 		m->log_bad = 0;
@@ -877,9 +933,13 @@ int dmr_meta_same(struct dmr_meta *m)
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
 		if (m->super_bad & BIT(c))
 			continue;
-		if (!dmr_super_read(m, c ? m->backup : 0, m->buffer))
-			return -EIO;
-		if (memcmp(super->uuid, m->uuid, sizeof(m->uuid)) ||
+		position = c ? m->backup : 0;
+		/* What cannot be read will be mended, or told. */
+		if (m->ops->read(m, position, m->buffer, 1)) {
+			WRITE_ONCE(m->super_bad, m->super_bad | BIT(c));
+			continue;
+		}
+		if (!dmr_super_intact(super, position) || memcmp(super->uuid, m->uuid, sizeof(m->uuid)) ||
 		    le64_to_cpu(super->generation) != m->generation)
 			return -EUCLEAN;
 	}
@@ -887,14 +947,16 @@ int dmr_meta_same(struct dmr_meta *m)
 		if (m->log_bad & BIT(c))
 			continue;
 		position = dmr_position(m, c, m->half, m->seq - 1);
-		if (m->ops->read(m, position, m->buffer, 1))
-			return -EIO;
+		if (m->ops->read(m, position, m->buffer, 1)) {
+			WRITE_ONCE(m->log_bad, m->log_bad | BIT(c));
+			continue;
+		}
 		if (!dmr_block_intact(block, m->uuid, m->seq - 1, position) ||
 		    le64_to_cpu(block->epoch) != m->epoch ||
 		    dmr_block_body(block) != m->prev)
 			return -EUCLEAN;
 	}
-	return 0;
+	return m->super_bad == DMR_BOTH_COPIES || m->log_bad == DMR_BOTH_COPIES ? -EIO : 0;
 }
 
 /*
@@ -935,6 +997,8 @@ int dmr_meta_format(struct dmr_meta *m)
 	if (r)
 		return r;
 	m->spare_size = m->size;
+	m->compat = 0;
+	m->ro_compat = 0;
 	m->generation = 0;
 	m->floor = 1;
 	m->stale = 0;

@@ -62,7 +62,7 @@ struct dmr_meta_ops {
  * struct dmr_meta - the metadata of one spare
  * @ops:	set by the owner
  * @buffer:	DMR_META_BUFFER bytes, likewise
- * @size:	sectors of the spare now, likewise
+ * @size:	sectors of the spare now, likewise, in whole @block
  *
  * @uuid:	of the format
  * @main_id:	identity of the main device, NUL-terminated; may be empty
@@ -70,6 +70,8 @@ struct dmr_meta_ops {
  * @block:	its logical block, in sectors
  * @spare_size:	sectors of the spare when it was last loaded
  * @backup:	sector of the second superblock
+ * @compat:	features that are kept, not known
+ * @ro_compat:	likewise; who does not know them must not write
  * @generation:	of the superblock
  * @floor:	no lower epoch may be loaded
  * @second:	where the second superblock is
@@ -99,6 +101,8 @@ struct dmr_meta {
 	u32			block;
 	u64			spare_size;
 	u64			backup;
+	u64			compat;
+	u64			ro_compat;
 	u64			generation;
 	u64			floor;
 	struct dmr_extent	second;

@@ -24,20 +24,23 @@ static int dmr_persist_io(struct dmr_meta *m, blk_opf_t opf, u64 sector, void *d
 {
 	struct block_device *bdev = dmr_core_of_meta(m)->spare_bdev;
 	unsigned int bytes = blocks * DMR_BLOCK_SIZE, len;
-	struct bio *bio = bio_alloc(bdev, DMR_META_CHUNK, opf, GFP_NOIO);
+	struct bio_vec vecs[DMR_META_CHUNK];
+	struct bio bio;
 	int r;
 
-	bio->bi_iter.bi_sector = sector;
+	/* One at a time, so none is allocated: nothing to wait for under reclaim. */
+	bio_init(&bio, bdev, vecs, ARRAY_SIZE(vecs), opf);
+	bio.bi_iter.bi_sector = sector;
 	for (unsigned int at = 0; at < bytes; at += len) {
 		len = min_t(unsigned int, bytes - at,
 			    PAGE_SIZE - offset_in_page(data + at));
-		__bio_add_page(bio, vmalloc_to_page(data + at), len,
+		__bio_add_page(&bio, vmalloc_to_page(data + at), len,
 			       offset_in_page(data + at));
 	}
 	flush_kernel_vmap_range(data, bytes);
-	r = submit_bio_wait(bio);
+	r = submit_bio_wait(&bio);
 	invalidate_kernel_vmap_range(data, bytes);
-	bio_put(bio);
+	bio_uninit(&bio);
 	return r;
 }
 
@@ -204,8 +207,11 @@ static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 fi
 		if (from[i] >= to[i])
 			continue;
 		part = dmr_remap_alloc();
-		if (!part)
+		if (!part) {
+			/* All will be dropped. */
+			dmr_doom(core, remap);
 			return -ENOMEM;
+		}
 		part->start = from[i];
 		part->ext.start = remap->ext.start + (from[i] - remap->start);
 		part->ext.len = to[i] - from[i];
@@ -312,6 +318,10 @@ static int dmr_persist_probe(struct dmr_core *core, const struct dmr_user *u,
 	r = u->format ? -ENODATA : dmr_meta_probe(m);
 	switch (r) {
 	case 0:
+		if (m->ro_compat && !u->readonly) {
+			*error = "Spare's metadata is of a newer format";
+			return -EOPNOTSUPP;
+		}
 		return dmr_persist_suits(core, u, error);
 	case -ENODATA:
 		*error = "Spare holds no metadata, and the table is read-only";
@@ -362,16 +372,20 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 static void dmr_persist_drop(struct dmr_core *core)
 {
 	struct dmr_remap *remap;
+	u64 from = 0;
 
 	do {
 		rcu_read_lock();
-		remap = dmr_table_next(&core->table, 0);
+		remap = dmr_table_next(&core->table, from);
 		rcu_read_unlock();
 		if (remap) {
+			from = dmr_remap_end(remap);
 			dmr_table_remove(&core->table, remap);
 			dmr_doom(core, remap);
 		}
+		cond_resched();
 	} while (remap);
+	dmr_core_counted(core);
 	/* With all that was taken. */
 	dmr_spare_init(&core->spare, core->spare.head.len, dmr_spare_size(&core->spare));
 }
@@ -404,26 +418,40 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 	bool news = m->len != u->len || m->spare_size != size ||
 		    m->block != dmr_user_block(u) ||
 		    (u->main_id[0] && strcmp(m->main_id, u->main_id));
+	int r;
 
 	if (u->readonly)
 		return 0;
+	*error = "Spare's metadata cannot be written";
+	/* The log has records that would not fit any more: another half without them. */
+	if (u->len < m->len || dmr_user_block(u) > m->block) {
+		r = dmr_meta_resume(m);
+		if (r)
+			return r;
+		dmr_move_settle(core);
+	}
 	m->len = u->len;
 	m->size = size;
 	m->spare_size = size;
 	m->block = dmr_user_block(u);
 	if (u->main_id[0])
 		strscpy(m->main_id, u->main_id, sizeof(m->main_id));
-	if (!news && !m->log_bad && !m->super_bad)
+	if (!news && !m->doubt && !m->log_bad && !m->super_bad)
 		return 0;
-	*error = "Spare's metadata cannot be written";
-	return dmr_meta_recover(m);
+	r = dmr_meta_recover(m);
+	if (!r && !m->doubt)
+		dmr_move_settle(core);
+	return r;
 }
 
 static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
 			    char **error)
 {
-	int r = dmr_meta_load(&core->meta, false);
+	/* The log may speak of all that was mapped, above the table's end too. */
+	int r = dmr_table_extend(&core->table, core->meta.len);
 
+	if (!r)
+		r = dmr_meta_load(&core->meta, false);
 	if (r) {
 		*error = r == -ENOMEM ? "No memory for the remaps" :
 					"Spare's metadata is damaged";
@@ -465,8 +493,11 @@ int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
 	if (!core->loaded) {
 		r = dmr_persist_first(core, u, &error);
 	} else {
-		error = "Spare holds other metadata than when it was left";
-		r = dmr_meta_behind(&core->meta) ? 0 : dmr_meta_same(&core->meta);
+		r = dmr_persist_suits(core, u, &error);
+		if (!r && !dmr_meta_behind(&core->meta)) {
+			error = "Spare holds other metadata than when it was left";
+			r = dmr_meta_same(&core->meta);
+		}
 		if (!r)
 			r = dmr_persist_update(core, u, &error);
 	}

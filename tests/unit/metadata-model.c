@@ -53,6 +53,7 @@ struct disk {
 	unsigned int	fail_copies;	/* bit c: writes to that copy */
 	bool		fail_only_says;	/* ... are done all the same */
 	bool		fail_reads;
+	u64		unreadable[2];	/* blocks at these sectors, if not 0 */
 	u64		written;
 	char		said[256];
 };
@@ -64,6 +65,11 @@ static struct disk *disk_of(struct dmr_meta *m)
 	return (struct disk *)((char *)m - offsetof(struct disk, m));
 }
 
+static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
+{
+	return a < b + b_len && b < a + a_len;
+}
+
 /*
  * What metadata asks of its owner
  */
@@ -73,6 +79,9 @@ static int op_read(struct dmr_meta *m, u64 sector, void *data, unsigned int bloc
 	struct disk *d = disk_of(m);
 
 	CHECK(sector + blocks * 8 <= d->size && sector % 8 == 0, "read at %lu", sector);
+	for (int i = 0; i < 2; i++)
+		if (d->unreadable[i] && overlap(d->unreadable[i], 8, sector, blocks * 8))
+			return -EIO;
 	if (d->fail_reads)
 		return -EIO;
 	memcpy(data, d->data + sector * SECTOR, blocks * DMR_BLOCK_SIZE);
@@ -119,11 +128,6 @@ static int op_write(struct dmr_meta *m, u64 sector, const void *data,
 		memcpy(w->data, data, blocks * DMR_BLOCK_SIZE);
 	}
 	return fails ? -EIO : 0;
-}
-
-static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
-{
-	return a < b + b_len && b < a + a_len;
 }
 
 static bool all_free(struct disk *d, u64 start, u64 len)
@@ -795,6 +799,37 @@ static void test_damage(void)
 	free(older);
 }
 
+/* Unreadable is not the end of the log: what follows may be there. */
+static void test_unreadable(void)
+{
+	u8 *older = calloc(MAX_SPARE, SECTOR);
+	struct disk *d = damaged_one(older), *probe = disk_new(4096);
+	map_t map;
+
+	map_of(d, map);
+	for (unsigned int i = 0; i < d->m.seq; i++)
+		for (unsigned int copies = 1; copies <= 3; copies++) {
+			int r;
+
+			unit_context("block %u of %u, copies %u", i, d->m.seq, copies);
+			disk_init(probe, d->size);
+			memcpy(probe->data, d->data, d->size * SECTOR);
+			for (unsigned int c = 0; c < 2; c++)
+				if (copies & 1 << c)
+					probe->unreadable[c] = counting_block(d, c, i);
+			r = dmr_meta_probe(&probe->m);
+			if (!r)
+				r = dmr_meta_load(&probe->m, false);
+			if (copies == 3)
+				CHECK(r == -EUCLEAN, "%d", r);
+			else
+				CHECK(!r && map_is(probe, map), "%d: %s", r, probe->said);
+		}
+	disk_free(d);
+	disk_free(probe);
+	free(older);
+}
+
 /* Random bytes in places that matter, checksums made right: it must come to an end. */
 static void test_malice(void)
 {
@@ -909,6 +944,7 @@ SEEDED(test_cuts)
 SEEDED(test_lives)
 SEEDED(test_failing)
 SEEDED(test_damage)
+SEEDED(test_unreadable)
 SEEDED(test_malice)
 
 int main(int argc, char **argv)
@@ -920,6 +956,7 @@ int main(int argc, char **argv)
 		{ "cut, loaded, mended, again and again", seeded_test_lives },
 		{ "writes fail in one copy, in both, in fact or not", seeded_test_failing },
 		{ "damage in one copy is mended, in both refused", seeded_test_damage },
+		{ "what cannot be read is not the end", seeded_test_unreadable },
 		{ "what has a right checksum is not trusted", seeded_test_malice },
 	};
 
