@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * failing alloc <device> <undo> <step>
+ * failing alloc <device> <once|forever> <undo> <step>
  * failing io <device> <disk> <once|forever> <undo> <step>
  *
  * Does the step with the first allocation, or the first request to the disk, failing;
- * then with the second; and so on until there is none left to fail. Each time the
+ * then with the second; and so on until there is none left to fail. "forever": with
+ * all that follow it, which leaves kvmalloc() no second way. Each time the
  * step must be refused (ENOMEM, EIO) and have changed nothing, or be done and undone.
  * Steps are create, load <start> <len> <target> <params>, suspend, resume, clear,
  * remove and message <words>; undo has any number of them, with ; between. For io
@@ -70,7 +71,31 @@ static void make_it_fail(bool on)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/block/%s/make-it-fail", disk);
-	put(path, "%d", on);
+	put(disk ? path : "/proc/self/make-it-fail", "%d", on);
+}
+
+/* Of both allocators, all that this task asks for after so many bytes; or none. */
+static void fail_after(bool on, unsigned long bytes)
+{
+	static const char *const allocators[] = { "failslab", "fail_page_alloc" };
+
+	if (!on)
+		make_it_fail(false);
+	for (unsigned int i = 0; i < ARRAY_SIZE(allocators); i++) {
+		char path[64];
+		int len = sprintf(path, "/sys/kernel/debug/%s/", allocators[i]);
+
+		strcpy(path + len, "task-filter");
+		put(path, on ? "Y" : "N");
+		strcpy(path + len, "space");
+		put(path, "%lu", bytes);
+		strcpy(path + len, "times");
+		put(path, on ? "-1" : "0");
+		strcpy(path + len, "probability");
+		put(path, on ? "100" : "0");
+	}
+	if (on)
+		make_it_fail(true);
 }
 
 /*
@@ -82,7 +107,10 @@ static void make_it_fail(bool on)
 static void arm(unsigned long n)
 {
 	if (!disk) {
-		set_nth(n);
+		if (forever)
+			fail_after(true, n * 64);
+		else
+			set_nth(n);
 		return;
 	}
 	put(FAULT "interval", "%llu", forever ? 1 : (unsigned long long)counted + n);
@@ -97,6 +125,10 @@ static bool disarm(unsigned long n, int r)
 	char text[24] = "";
 	bool hit;
 
+	if (!disk && forever) {
+		fail_after(false, 0);
+		return r;
+	}
 	if (!disk) {
 		if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
 			die("fail-nth: %s", strerror(errno));
@@ -275,6 +307,7 @@ static void each(const char *undo_steps, const char *what)
 {
 	char *before = malloc(STATE_ROOM), *after = malloc(STATE_ROOM);
 	bool is_io = !strncmp(what, "read", 4) || !strncmp(what, "write", 5);
+	bool resumes = !strcmp(what, "resume");
 	unsigned int refused = 0, saved = 0;
 	int expected = disk ? -EIO : -ENOMEM;
 
@@ -287,11 +320,19 @@ static void each(const char *undo_steps, const char *what)
 		arm(n);
 		r = step(copy);
 		hit = disarm(n, r);
-		state(after);
 		free(copy);
-
 		if (r && (!hit || r != expected))
 			die("failure %lu: %s", n, strerror(-r));
+		refused += hit && r;
+		saved += hit && !r;
+		if (r && resumes) {
+			/* The table is the live one now: device-mapper resumes it later. */
+			r = dm_resume(device);
+			if (r)
+				die("resume after failure %lu: %s", n, strerror(-r));
+		}
+
+		state(after);
 		if (!r && hit && is_io)
 			die("failure %lu: nobody was told", n);
 		if (r && strcmp(before, after))
@@ -304,8 +345,6 @@ static void each(const char *undo_steps, const char *what)
 			die("failure %lu: data has changed after undo", n);
 		if (!hit)
 			break;
-		refused += !!r;
-		saved += !r;
 		if (n > 10000)
 			die("there is no end to it");
 	}
@@ -317,14 +356,15 @@ static void each(const char *undo_steps, const char *what)
 
 int main(int argc, char **argv)
 {
-	if (argc == 5 && !strcmp(argv[1], "alloc")) {
+	if (argc == 6 && !strcmp(argv[1], "alloc")) {
 		device = argv[2];
+		forever = !strcmp(argv[3], "forever");
 		/* So that page faults and the opening of things are over. */
 		dm_prepare("", 0);
 		dm_ioctl(DM_VERSION);
 		memset(&dm_buf, 0, sizeof(dm_buf));
 		fail_nth = open_device("/proc/self/fail-nth", O_RDWR);
-		each(argv[3], argv[4]);
+		each(argv[4], argv[5]);
 		return 0;
 	}
 	if (argc == 7 && !strcmp(argv[1], "io")) {
@@ -344,7 +384,7 @@ int main(int argc, char **argv)
 		printf("COUNTED=%llu\n", (unsigned long long)counted);
 		return 0;
 	}
-	fprintf(stderr, "usage: failing alloc <device> <undo> <step>\n"
+	fprintf(stderr, "usage: failing alloc <device> <once|forever> <undo> <step>\n"
 		"       failing io <device> <disk> <once|forever> <undo> <step>\n");
 	return 2;
 }
