@@ -939,7 +939,8 @@ int dmr_meta_same(struct dmr_meta *m)
 			WRITE_ONCE(m->super_bad, m->super_bad | BIT(c));
 			continue;
 		}
-		if (!dmr_super_intact(super, position) || memcmp(super->uuid, m->uuid, sizeof(m->uuid)) ||
+		if (!dmr_super_intact(super, position) ||
+		    memcmp(super->uuid, m->uuid, sizeof(m->uuid)) ||
 		    le64_to_cpu(super->generation) != m->generation)
 			return -EUCLEAN;
 	}
