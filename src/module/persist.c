@@ -206,15 +206,12 @@ static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 fi
 
 		if (from[i] >= to[i])
 			continue;
-		part = dmr_remap_alloc();
+		part = dmr_remap_part(remap, from[i], to[i]);
 		if (!part) {
 			/* All will be dropped. */
 			dmr_doom(core, remap);
 			return -ENOMEM;
 		}
-		part->start = from[i];
-		part->ext.start = remap->ext.start + (from[i] - remap->start);
-		part->ext.len = to[i] - from[i];
 		dmr_table_insert(&core->table, part);
 		parts[nr++] = &part->ext;
 	}
@@ -229,11 +226,8 @@ static int dmr_replay_unmap(struct dmr_core *core, const struct dmr_change *chan
 	int r = 0;
 
 	while (from < last && !r) {
-		struct dmr_remap *remap;
+		struct dmr_remap *remap = dmr_next(core, from);
 
-		rcu_read_lock();
-		remap = dmr_table_next(&core->table, from);
-		rcu_read_unlock();
 		if (!remap || remap->start >= last)
 			break;
 		from = dmr_remap_end(remap);
@@ -375,9 +369,7 @@ static void dmr_persist_drop(struct dmr_core *core)
 	u64 from = 0;
 
 	do {
-		rcu_read_lock();
-		remap = dmr_table_next(&core->table, from);
-		rcu_read_unlock();
+		remap = dmr_next(core, from);
 		if (remap) {
 			from = dmr_remap_end(remap);
 			dmr_table_remove(&core->table, remap);

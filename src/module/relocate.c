@@ -548,8 +548,7 @@ struct dmr_removal {
 	struct dmr_remap	*right;
 };
 
-/* The change lock is held: no remap goes but by this verb. */
-static struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
+struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
 {
 	struct dmr_remap *remap;
 
@@ -559,9 +558,7 @@ static struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
 	return remap;
 }
 
-/* Sectors [@from, @to) of @remap as a remap of their own. */
-static struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from,
-					u64 to)
+struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to)
 {
 	struct dmr_remap *part = dmr_remap_alloc();
 

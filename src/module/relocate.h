@@ -78,6 +78,15 @@ struct dmr_removed {
 int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
 	       struct dmr_removed *removed);
 
+/*
+ * The first remap that ends above @from, or NULL. Context: the change lock, so that no
+ * remap goes but by the caller; does not sleep.
+ */
+struct dmr_remap *dmr_next(struct dmr_core *core, u64 from);
+
+/* Sectors [@from, @to) of @remap as a remap of their own, or NULL. Context: sleeps. */
+struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to);
+
 /**
  * dmr_next_window - the next remaps that can be removed in one window
  * @core:	the core, with a remap that ends above @from
