@@ -100,6 +100,14 @@ struct dmr_record {
 #define DMR_RECORD_MAP		1
 /* They are served by main again; whatever maps some of them is cut. */
 #define DMR_RECORD_UNMAP	2
+/* As DMR_RECORD_MAP, but the spare sectors hold no data: reads fail until written. */
+#define DMR_RECORD_LOST		3
+/* They could not be read where they are served from; not since they are mapped anew. */
+#define DMR_RECORD_PENDING	4
+/* Those of them that nothing maps can be read again. */
+#define DMR_RECORD_SOUND	5
+/* Spare sectors that nothing uses, and nothing may: they cannot be written. */
+#define DMR_RECORD_ASIDE	6
 
 #define DMR_BLOCK_RECORDS	167
 

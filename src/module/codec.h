@@ -15,8 +15,8 @@
 /**
  * struct dmr_change - a record in the machine's own numbers
  * @type:	DMR_RECORD_*
- * @main:	first main sector
- * @spare:	first spare sector; of DMR_RECORD_MAP
+ * @main:	first main sector; of all but DMR_RECORD_ASIDE
+ * @spare:	first spare sector; of DMR_RECORD_MAP, _LOST and _ASIDE
  * @len:	sectors
  */
 struct dmr_change {

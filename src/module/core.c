@@ -2,6 +2,7 @@
 #include "core.h"
 #include "persist.h"
 #include "relocate.h"
+#include "repair.h"
 #include "route.h"
 
 #include <linux/math64.h>
@@ -32,6 +33,16 @@ struct dmr_remap *dmr_remap_alloc(void)
 	/* In no spare: whoever undoes a batch goes by it. */
 	if (remap)
 		RB_CLEAR_NODE(&remap->ext.node);
+	return remap;
+}
+
+/* For what must go on when all else fails: it waits, for as long as it takes. */
+struct dmr_remap *dmr_remap_alloc_nofail(void)
+{
+	struct dmr_remap *remap = kmem_cache_zalloc(remap_cache,
+						    GFP_KERNEL | __GFP_NOFAIL);
+
+	RB_CLEAR_NODE(&remap->ext.node);
 	return remap;
 }
 
@@ -120,6 +131,7 @@ void dmr_core_stop(struct dmr_core *core)
 void dmr_core_start(struct dmr_core *core)
 {
 	WRITE_ONCE(core->stop, false);
+	dmr_repair_resume(core);
 }
 
 /*
@@ -136,7 +148,8 @@ static void dmr_free_entry(const struct dmr_table *t, struct dmr_remap *remap,
 
 static void dmr_core_destroy(struct dmr_core *core)
 {
-	/* No bio is left, so neither drains for long; both may still be running. */
+	/* No bio is left, so none of these takes long; all may still be running. */
+	dmr_repair_exit(core);
 	dmr_route_exit(core);
 	dmr_core_settle(core, false);
 	synchronize_rcu();
@@ -180,8 +193,12 @@ static struct dmr_core *dmr_core_create(const struct dmr_user *u)
 		goto bad_route;
 	if (dmr_persist_init(core, u))
 		goto bad_persist;
+	if (dmr_repair_init(core))
+		goto bad_repair;
 	return core;
 
+bad_repair:
+	dmr_persist_exit(core);
 bad_persist:
 	dmr_route_exit(core);
 bad_route:
@@ -232,6 +249,8 @@ static void dmr_fit_entry(const struct dmr_table *t, struct dmr_remap *remap,
 {
 	struct dmr_fit *fit = context;
 
+	if (remap->ext.flags & DMR_HOLE)
+		return;
 	if (dmr_remap_end(remap) > fit->u->len)
 		fit->misfit = "Target length cuts off a remap";
 	else if ((remap->start | remap->ext.start | remap->ext.len) &
@@ -305,8 +324,12 @@ void dmr_core_put(struct dmr_user *u)
 	mutex_lock(&users_lock);
 	list_del(&u->node);
 	/* A table that is cleared, while another is resumed: not this one. */
-	if (READ_ONCE(core->in_force) == u)
+	if (READ_ONCE(core->in_force) == u) {
+		/* Workers raise events with it. */
+		mutex_lock(&core->change);
 		WRITE_ONCE(core->in_force, NULL);
+		mutex_unlock(&core->change);
+	}
 	last = !--core->users;
 	mutex_unlock(&users_lock);
 	if (last)
@@ -335,6 +358,24 @@ u64 dmr_user_spare_low(const struct dmr_user *u)
 	if (u->spare_low == DMR_LOW_DEFAULT && low == dmr_core_low_default(core))
 		return DMR_LOW_DEFAULT;
 	return low;
+}
+
+bool dmr_user_manual(const struct dmr_user *u)
+{
+	const struct dmr_core *core = u->core;
+
+	if (READ_ONCE(core->in_force) != u)
+		return u->manual;
+	return READ_ONCE(core->auto_) == DMR_AUTO_OFF;
+}
+
+/* What has tripped stays so until a person says otherwise. */
+static void dmr_core_set_auto(struct dmr_core *core, bool manual)
+{
+	if (manual)
+		WRITE_ONCE(core->auto_, DMR_AUTO_OFF);
+	else if (core->auto_ != DMR_AUTO_TRIPPED)
+		WRITE_ONCE(core->auto_, DMR_AUTO_ON);
 }
 
 int dmr_core_apply(struct dmr_user *u)
@@ -372,6 +413,7 @@ int dmr_core_apply(struct dmr_user *u)
 		WRITE_ONCE(core->len, u->len);
 		WRITE_ONCE(core->block, dmr_user_block(u));
 		WRITE_ONCE(core->readonly, u->readonly);
+		dmr_core_set_auto(core, u->manual);
 		WRITE_ONCE(core->spare_low, u->spare_low == DMR_LOW_DEFAULT ?
 			   dmr_core_low_default(core) : u->spare_low);
 		WRITE_ONCE(core->in_force, u);
@@ -425,7 +467,11 @@ int dmr_refuse(struct dmr_core *core, int err, const char *fmt, ...)
 	vscnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 
-	DMERR("%s: %s", dm_device_name(core->md), text);
+	/* A message says all it has to; what I/O can cause says it now and then. */
+	if (current->flags & PF_WQ_WORKER)
+		DMERR_LIMIT("%s: %s", dm_device_name(core->md), text);
+	else
+		DMERR("%s: %s", dm_device_name(core->md), text);
 	dmr_count(core, DMR_STAT_REFUSALS, 1);
 
 	spin_lock(&core->refusal_lock);
@@ -478,8 +524,16 @@ const char *dmr_core_state(const struct dmr_core *core)
 		return "readonly";
 	if (READ_ONCE(core->spare.free) < READ_ONCE(core->block))
 		return "full";
+	if (READ_ONCE(core->auto_) == DMR_AUTO_TRIPPED)
+		return "degraded";
 	return strcmp(metadata, "degraded") ? "ok" : metadata;
 }
+
+static const char *const dmr_auto_names[] = {
+	[DMR_AUTO_OFF] = "off",
+	[DMR_AUTO_ON] = "on",
+	[DMR_AUTO_TRIPPED] = "tripped",
+};
 
 size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 {
@@ -496,13 +550,13 @@ size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 	DMEMIT("%s remaps=%llu sectors=%llu buckets=%lu load=%llu.%02llu",
 	       dmr_core_state(core), remaps, READ_ONCE(core->sectors), buckets,
 	       load / 100, load % 100);
-	DMEMIT(" resizes=%llu spare_free=%llu/%llu lost=0 pending=0",
+	DMEMIT(" resizes=%llu spare_free=%llu/%llu lost=%llu pending=%llu",
 	       READ_ONCE(core->table.resizes), READ_ONCE(core->spare.free),
-	       dmr_core_room(core));
-	DMEMIT(" read_errors=%llu write_errors=%llu auto=off metadata=%s",
+	       dmr_core_room(core), READ_ONCE(core->lost), READ_ONCE(core->pending));
+	DMEMIT(" read_errors=%llu write_errors=%llu auto=%s metadata=%s",
 	       (u64)atomic64_read(&core->stats[DMR_STAT_READ_ERRORS]),
 	       (u64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]),
-	       dmr_persist_state(core));
+	       dmr_auto_names[READ_ONCE(core->auto_)], dmr_persist_state(core));
 	return sz;
 }
 

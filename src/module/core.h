@@ -44,6 +44,12 @@
  * @DMR_STAT_READ_ERRORS:	bios that failed, as the caller saw it
  * @DMR_STAT_WRITE_ERRORS:	likewise, discards and the like among them
  * @DMR_STAT_FLUSH_ERRORS:	likewise
+ * @DMR_STAT_SAVED:		bios that failed and were mended
+ * @DMR_STAT_AUTO_WRITES:	sectors remapped because a write failed
+ * @DMR_STAT_AUTO_WEAK:	... because a read failed and came back
+ * @DMR_STAT_WEAK:		sectors whose read failed and came back
+ * @DMR_STAT_HEALED:		pending sectors of main that took a write
+ * @DMR_STAT_ASIDE:		spare sectors put aside
  * @DMR_NR_STATS:		their number
  *
  * Counted where something other than plain service happens, never on the healthy
@@ -62,7 +68,33 @@ enum dmr_stat {
 	DMR_STAT_READ_ERRORS,
 	DMR_STAT_WRITE_ERRORS,
 	DMR_STAT_FLUSH_ERRORS,
+	DMR_STAT_SAVED,
+	DMR_STAT_AUTO_WRITES,
+	DMR_STAT_AUTO_WEAK,
+	DMR_STAT_WEAK,
+	DMR_STAT_HEALED,
+	DMR_STAT_ASIDE,
 	DMR_NR_STATS
+};
+
+/* Set until `set` says otherwise: blocks; seconds; seconds. */
+#define DMR_BREAKER_DEFAULT	64
+#define DMR_REST_DEFAULT	10
+#define DMR_BUDGET_DEFAULT	60
+
+#define DMR_NR_NOTES		64
+#define DMR_RESERVE		64
+
+/**
+ * struct dmr_note - main sectors that a read had trouble with
+ * @from:	the first
+ * @to:		the first behind the last
+ * @weak:	they came back when tried again
+ */
+struct dmr_note {
+	u64	from;
+	u64	to;
+	bool	weak;
 };
 
 /**
@@ -77,8 +109,19 @@ struct dmr_generation {
 
 static_assert(sizeof(long) == 8, "sectors are read without a lock");
 
+/* In dmr_move.lost: it was written since, and is not lost. */
+#define DMR_REWRITTEN	BIT_ULL(63)
+
 #define DMR_NR_REFUSALS 8
 #define DMR_REFUSAL_LEN 160
+
+/**
+ * enum dmr_auto - are sectors remapped when the medium fails?
+ * @DMR_AUTO_OFF:	only by hand
+ * @DMR_AUTO_ON:	yes
+ * @DMR_AUTO_TRIPPED:	no longer: main seems to fail as a whole
+ */
+enum dmr_auto { DMR_AUTO_OFF, DMR_AUTO_ON, DMR_AUTO_TRIPPED };
 
 /**
  * struct dmr_batch - remaps that change together
@@ -106,6 +149,11 @@ struct dmr_batch {
  *		Both only grow during a move; readers take @lo first, so a torn
  *		look can only make a bio wait that need not
  * @error:	a write to the new side failed; the move must not be committed
+ * @held:	writes wait all over the move, while @lost becomes final
+ * @lost:	main sectors of the blocks that could not be read, rising; the top bit
+ *		says that one was written to both sides since
+ * @nr_lost:	how many
+ * @lost_room:	for how many there is room
  * @waiting:	bios that wait for the window, or for a write to both sides
  * @duals:	writes to both sides in flight, which must not overlap: each
  *		side could keep another one
@@ -120,6 +168,10 @@ struct dmr_move {
 	u64			lo;
 	u64			hi;
 	blk_status_t		error;
+	bool			held;
+	u64			*lost;
+	size_t			nr_lost;
+	size_t			lost_room;
 	struct bio_list		waiting;
 	struct list_head	duals;
 };
@@ -144,9 +196,17 @@ struct dmr_move {
  * @spare_low:	raise an event when fewer sectors are free
  * @state:	as the last event told it
  * @low:	likewise: fewer than @spare_low are free
- * @remaps:	remaps in force; the table also has those that are being added, and
- *		for a moment parts beside their whole
+ * @remaps:	remaps in force; the table also has those that are being added, holes,
+ *		and for a moment parts beside their whole
  * @sectors:	in them
+ * @lost:	of these, how many hold no data
+ * @pending:	sectors that could not be read, remapped or not
+ * @holes:	pending sectors that are not remapped, by start
+ * @nr_holes:	entries there
+ * @hole_sectors: sectors there
+ * @nr_pending:	remaps that are pending
+ * @nr_aside:	runs of spare sectors that were put aside
+ * @aside:	sectors in them
  * @resize_failed: the last resize found no memory; logged once
  *
  * @volatile_:	there is no metadata
@@ -158,7 +218,23 @@ struct dmr_move {
  * @move:	the move in progress
  * @kcopyd:	copies, with memory of its own
  * @bios:	parts of bios that cannot be sent as they came
+ * @probes:	parts of bios that have failed, to be sent again
  * @wq:		sends @ready bios again; never waits for a quiesce
+ *
+ * @auto_:	are sectors remapped when the medium fails?
+ * @spent:	blocks of the spare spent on main since it was last seen alive
+ * @breaker:	see whether it is alive when that passes this
+ * @rest:	seconds before a pending sector is read again
+ * @budget:	seconds for one failed bio
+ * @verify:	writes to pending sectors are read back
+ * @streak:	blocks that failed, without a success between
+ * @mender:	workers for bios that have failed, and @note_work
+ * @notes:	what reads have found out, to be acted upon
+ * @refill:	fills @reserve
+ * @reserve:	remaps for when there is no memory; @change
+ * @doubt_held:	an entry whose writes fail while a commit is in doubt, or NULL
+ * @doubt_fresh: what it would be replaced by, on the spare only, or NULL
+ * @check:	what is read to be looked at; @change
  *
  * @md:		the mapped device, for its name and to be found by
  * @in_force:	the table that dmr_core_apply() was called for last
@@ -185,6 +261,14 @@ struct dmr_core {
 	bool			low;
 	u64			remaps;
 	u64			sectors;
+	u64			lost;
+	u64			pending;
+	struct rb_root		holes;
+	u64			nr_holes;
+	u64			hole_sectors;
+	u64			nr_pending;
+	u64			nr_aside;
+	u64			aside;
 	bool			resize_failed;
 
 	bool			volatile_;
@@ -196,10 +280,30 @@ struct dmr_core {
 	struct dmr_move		move;
 	struct dm_kcopyd_client	*kcopyd;
 	struct bio_set		bios;
+	struct bio_set		probes;
 	struct workqueue_struct	*wq;
 	struct work_struct	resend;
 	spinlock_t		ready_lock;	/* ready */
 	struct bio_list		ready;
+
+	enum dmr_auto		auto_;
+	u64			spent;
+	u64			breaker;
+	unsigned int		rest;
+	unsigned int		budget;
+	bool			verify;
+	atomic_t		streak;
+	struct workqueue_struct	*mender;
+	struct work_struct	note_work;
+	spinlock_t		note_lock;	/* notes */
+	unsigned int		nr_notes;
+	struct dmr_note		notes[DMR_NR_NOTES];
+	struct work_struct	refill;
+	unsigned int		nr_reserve;
+	struct dmr_remap	*reserve[DMR_RESERVE];
+	struct dmr_remap	*doubt_held;
+	struct dmr_remap	*doubt_fresh;
+	void			*check;
 
 	atomic64_t		stats[DMR_NR_STATS];
 	spinlock_t		refusal_lock;	/* refusals */
@@ -221,6 +325,7 @@ struct dmr_core {
  * @spare:	spare device
  * @len:	sectors mapped
  * @readonly:	opened read-only
+ * @manual:	do not remap when the medium fails
  * @spare_low:	as the table says, or DMR_LOW_DEFAULT
  * @volatile_:	keep the remaps in memory only
  * @format:	write new metadata, whatever is there
@@ -237,6 +342,7 @@ struct dmr_user {
 	struct block_device	*spare;
 	u64			len;
 	bool			readonly;
+	bool			manual;
 	u64			spare_low;
 	bool			volatile_;
 	bool			format;
@@ -359,6 +465,9 @@ static inline void dmr_core_leave(struct percpu_ref *ref)
  */
 int dmr_core_quiesce(struct dmr_core *core, bool may_stop);
 
+/* As `dmsetup table` has it: was automatic remapping turned off? Context: any. */
+bool dmr_user_manual(const struct dmr_user *u);
+
 /* Resize the table if it is time, and log it. Context: @change held; sleeps. */
 void dmr_core_resize(struct dmr_core *core);
 
@@ -396,8 +505,8 @@ void dmr_count_error(struct dmr_core *core, const struct bio *bio);
 /* A change of the map is complete: status tells it. Context: @change held. */
 static inline void dmr_core_counted(struct dmr_core *core)
 {
-	WRITE_ONCE(core->remaps, core->table.count);
-	WRITE_ONCE(core->sectors, core->table.sectors);
+	WRITE_ONCE(core->remaps, core->table.count - core->nr_holes);
+	WRITE_ONCE(core->sectors, core->table.sectors - core->hole_sectors);
 }
 
 /* Sectors of the spare that remaps may take, used or not. Context: any. */
@@ -418,6 +527,7 @@ size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 
 /* Remap objects. Context: may sleep; alloc is GFP_KERNEL. */
 struct dmr_remap *dmr_remap_alloc(void);
+struct dmr_remap *dmr_remap_alloc_nofail(void);
 void dmr_remap_free(struct dmr_remap *remap);
 
 int __init dmr_core_init(void);

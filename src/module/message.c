@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "map.h"
 #include "message.h"
 #include "persist.h"
 #include "relocate.h"
@@ -178,7 +179,7 @@ static int dmr_parse_remap(struct dmr_core *core, char **argv,
 }
 
 static int dmr_parse_and_add(struct dmr_core *core, unsigned int argc, char **argv,
-			     struct dmr_batch *batch, bool nocopy)
+			     struct dmr_batch *batch, enum dmr_how how)
 {
 	int r = 0;
 
@@ -187,26 +188,50 @@ static int dmr_parse_and_add(struct dmr_core *core, unsigned int argc, char **ar
 		cond_resched();
 	}
 	if (!r)
-		r = dmr_add(core, batch, nocopy);
+		r = dmr_add(core, batch, how);
 	if (r)
 		for (size_t i = 0; i < batch->nr; i++)
 			dmr_remap_free(batch->remaps[i]);
 	return r;
 }
 
-static u64 dmr_batch_sectors(const struct dmr_batch *batch)
+/* Sectors of the remaps that have one of @flags, or with 0 of all. */
+static u64 dmr_batch_sectors(const struct dmr_batch *batch, u8 flags)
 {
 	u64 sectors = 0;
 
 	for (size_t i = 0; i < batch->nr; i++)
-		sectors += batch->remaps[i]->ext.len;
+		if (!flags || batch->remaps[i]->ext.flags & flags)
+			sectors += batch->remaps[i]->ext.len;
 	return sectors;
+}
+
+/* How many sectors were lost, if any were. */
+static int dmr_reply_added(struct dmr_call *call, const struct dmr_batch *batch,
+			   const char *head)
+{
+	u64 lost = dmr_batch_sectors(batch, DMR_LOST);
+
+	if (!lost)
+		return dmr_reply(call, "%s", head);
+	return dmr_reply(call, "%s lost=%llu", head, lost);
+}
+
+static enum dmr_how dmr_take_how(struct dmr_call *call)
+{
+	if (dmr_take_nocopy(call))
+		return DMR_NOCOPY;
+	if (!call->argc || strcmp(call->argv[call->argc - 1], "lost"))
+		return DMR_SALVAGE;
+	call->argc--;
+	return DMR_DEAD;
 }
 
 static int dmr_add_remap(struct dmr_core *core, struct dmr_call *call)
 {
-	bool nocopy = dmr_take_nocopy(call);
+	enum dmr_how how = dmr_take_how(call);
 	struct dmr_batch batch = {};
+	char head[DMR_REPLY_ROOM];
 	int r;
 
 	if (call->argc < 3)
@@ -216,12 +241,13 @@ static int dmr_add_remap(struct dmr_core *core, struct dmr_call *call)
 		return dmr_refuse(core, -EINVAL, "add_remap does not know the word '" DMR_WORD "'",
 				  call->argv[3]);
 
-	r = dmr_parse_and_add(core, 3, call->argv, &batch, nocopy);
-	if (!r)
-		r = dmr_reply(call, "%llu %llu %llu remaps=%zu",
-			      batch.remaps[0]->start,
-			      batch.remaps[0]->ext.start,
-			      dmr_batch_sectors(&batch), batch.nr);
+	r = dmr_parse_and_add(core, 3, call->argv, &batch, how);
+	if (!r) {
+		scnprintf(head, sizeof(head), "%llu %llu %llu remaps=%zu",
+			  batch.remaps[0]->start, batch.remaps[0]->ext.start,
+			  dmr_batch_sectors(&batch, 0), batch.nr);
+		r = dmr_reply_added(call, &batch, head);
+	}
 	dmr_batch_exit(&batch);
 	return r;
 }
@@ -230,6 +256,7 @@ static int dmr_add_remaps(struct dmr_core *core, struct dmr_call *call)
 {
 	bool nocopy = !strcmp(call->argv[0], "nocopy");
 	struct dmr_batch batch = {};
+	char head[DMR_REPLY_ROOM];
 	int r;
 
 	call->argc -= nocopy;
@@ -239,10 +266,13 @@ static int dmr_add_remaps(struct dmr_core *core, struct dmr_call *call)
 				  "add_remaps wants triples of main sector, spare sector and length, not %u arguments",
 				  call->argc);
 
-	r = dmr_parse_and_add(core, call->argc, call->argv, &batch, nocopy);
-	if (!r)
-		r = dmr_reply(call, "remaps=%zu sectors=%llu", batch.nr,
-			      dmr_batch_sectors(&batch));
+	r = dmr_parse_and_add(core, call->argc, call->argv, &batch,
+			      nocopy ? DMR_NOCOPY : DMR_SALVAGE);
+	if (!r) {
+		scnprintf(head, sizeof(head), "remaps=%zu sectors=%llu", batch.nr,
+			  dmr_batch_sectors(&batch, 0));
+		r = dmr_reply_added(call, &batch, head);
+	}
 	dmr_batch_exit(&batch);
 	return r;
 }
@@ -250,24 +280,16 @@ static int dmr_add_remaps(struct dmr_core *core, struct dmr_call *call)
 /* Without a length a remap is named by its first sector, and none but that. */
 static int dmr_find_whole(struct dmr_core *core, u64 start, u64 *len)
 {
-	struct dmr_run run;
-	u64 first;
+	const struct dmr_remap *remap = dmr_mapped(core, start, start + 1);
 
-	rcu_read_lock();
-	dmr_table_lookup(&core->table, start, start + 1, &run);
-	if (run.remap) {
-		first = run.remap->start;
-		*len = run.remap->ext.len;
-	}
-	rcu_read_unlock();
-
-	if (!run.remap)
+	if (!remap)
 		return dmr_refuse(core, -ENOENT, "main sector %llu is not remapped",
 				  start);
-	if (first != start)
+	if (remap->start != start)
 		return dmr_refuse(core, -ENOENT,
 				  "no remap starts at main sector %llu, it is inside the one at %llu: give a length to remove a part",
-				  start, first);
+				  start, remap->start);
+	*len = remap->ext.len;
 	return 0;
 }
 
@@ -320,7 +342,7 @@ static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
 		return dmr_refuse(core, -EINVAL, "clear_all does not know the word '" DMR_WORD "'",
 				  call->argv[0]);
 
-	while (core->table.count) {
+	while (core->remaps) {
 		u64 first = dmr_next_window(core, last, &last);
 
 		r = -EINTR;
@@ -330,7 +352,7 @@ static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
 			return dmr_refuse(core, r,
 					  "clear_all ended at main sector %llu: %llu remaps removed, %llu left",
 					  first, removed.remaps,
-					  core->table.count);
+					  core->remaps);
 	}
 	return dmr_reply(call, "remaps=%llu sectors=%llu", removed.remaps,
 			 removed.sectors);
@@ -343,21 +365,24 @@ static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
  */
 
 /* Where sectors are served from; a remap that is being added does not count yet. */
-static bool dmr_query_run(struct dmr_core *core, u64 start, u64 end, u64 *run_end,
-			  u64 *spare)
+static const char *dmr_query_run(struct dmr_core *core, u64 start, u64 end, u64 *run_end,
+				 u64 *spare)
 {
-	bool remapped = false;
+	const char *how = "main";
 	struct dmr_run run;
 
 	rcu_read_lock();
 	dmr_table_lookup(&core->table, start, end, &run);
-	if (run.remap && !(READ_ONCE(run.remap->ext.flags) & DMR_ADDING)) {
+	if (run.remap) {
+		u8 flags = READ_ONCE(run.remap->ext.flags);
+
 		*spare = run.remap->ext.start + (start - run.remap->start);
-		remapped = true;
+		if (!(flags & (DMR_ADDING | DMR_HOLE)))
+			how = flags & DMR_LOST ? "lost" : "spare";
 	}
 	rcu_read_unlock();
 	*run_end = run.end;
-	return remapped;
+	return how;
 }
 
 static int dmr_query(struct dmr_core *core, struct dmr_call *call)
@@ -378,32 +403,46 @@ static int dmr_query(struct dmr_core *core, struct dmr_call *call)
 
 	end = start + len;
 	for (int row = 0; start < end && row < DMR_MAX_ROWS; row++) {
+		const char *how;
 		u64 run_end;
 
-		if (dmr_query_run(core, start, end, &run_end, &spare))
-			DMEMIT("%llu %llu spare %llu\n", start, run_end - start, spare);
-		else
+		how = dmr_query_run(core, start, end, &run_end, &spare);
+		if (*how == 'm')
 			DMEMIT("%llu %llu main\n", start, run_end - start);
+		else
+			DMEMIT("%llu %llu %s %llu\n", start, run_end - start, how, spare);
 		start = run_end;
 		cond_resched();
 	}
 	return 1;
 }
 
-/* The next remap in force that ends above *@from, which goes to its end. */
-static bool dmr_list_next(struct dmr_core *core, u64 *from, u64 row[3])
+/**
+ * struct dmr_listing - what `list` lists
+ * @of:		entries with one of these flags, or with 0 all remaps
+ * @not:	... and none of these
+ */
+struct dmr_listing {
+	u8	of;
+	u8	not;
+};
+
+/* The next such entry that ends above *@from, which goes to its end. */
+static bool dmr_list_next(struct dmr_core *core, const struct dmr_listing *what,
+			  u64 *from, u64 row[3], u8 *flags)
 {
 	struct dmr_remap *remap;
-	bool adding = true;
+	bool listed = false;
 
-	while (adding) {
+	while (!listed) {
 		rcu_read_lock();
 		remap = dmr_table_next(&core->table, *from);
 		if (remap) {
 			row[0] = remap->start;
 			row[1] = remap->ext.start;
 			row[2] = remap->ext.len;
-			adding = READ_ONCE(remap->ext.flags) & DMR_ADDING;
+			*flags = READ_ONCE(remap->ext.flags);
+			listed = !(*flags & what->not) && (!what->of || *flags & what->of);
 		}
 		rcu_read_unlock();
 		if (!remap)
@@ -414,40 +453,89 @@ static bool dmr_list_next(struct dmr_core *core, u64 *from, u64 row[3])
 	return true;
 }
 
-static int dmr_list(struct dmr_core *core, struct dmr_call *call)
+/* Remaps in a row <main> <spare> <length>; pending sectors as <main> <length> <where>. */
+static int dmr_list_table(struct dmr_core *core, struct dmr_call *call,
+			  const struct dmr_listing *what, u64 from, u64 rows)
 {
 	unsigned int maxlen = call->maxlen;
 	char *result = call->result;
-	u64 from = 0, end = 0, rows = DMR_MAX_ROWS, len = READ_ONCE(core->len);
 	size_t sz = 0;
-	u64 row[3];
+	u64 row[3], end = 0;
+	u8 flags;
+
+	while (rows-- && dmr_list_next(core, what, &from, row, &flags)) {
+		/* One that is just being cut follows its own part: tell the rest. */
+		u64 told = row[0] < end ? end - row[0] : 0;
+
+		if (what->of)
+			DMEMIT("%llu %llu %s\n", row[0] + told, row[2] - told,
+			       flags & DMR_HOLE ? "main" : "spare");
+		else
+			DMEMIT("%llu %llu %llu%s\n", row[0] + told, row[1] + told,
+			       row[2] - told, flags & DMR_LOST ? " lost" : "");
+		end = from;
+	}
+	return 1;
+}
+
+/* Spare sectors that were put aside: <spare> <length>. */
+static int dmr_list_aside(struct dmr_core *core, struct dmr_call *call, u64 from, u64 rows)
+{
+	unsigned int maxlen = call->maxlen;
+	char *result = call->result;
+	struct dmr_extent *ext;
+	size_t sz = 0;
+
+	/* They are in no table that could be read without the lock. */
+	if (mutex_lock_killable(&core->change))
+		return dmr_refuse(core, -EINTR, "list was killed while it waited its turn");
+	for (; rows && (ext = dmr_spare_next(&core->spare, from)); from = ext->start + 1) {
+		if (!(ext->flags & DMR_ASIDE))
+			continue;
+		DMEMIT("%llu %llu\n", ext->start, ext->len);
+		rows--;
+	}
+	mutex_unlock(&core->change);
+	return 1;
+}
+
+static int dmr_list(struct dmr_core *core, struct dmr_call *call)
+{
+	struct dmr_listing what = { .not = DMR_ADDING | DMR_HOLE };
+	u64 from = 0, rows = DMR_MAX_ROWS, len = READ_ONCE(core->len);
+	bool aside = call->argc && !strcmp(call->argv[0], "aside");
+	bool pending = call->argc && !strcmp(call->argv[0], "pending");
+	const char *of = aside ? "spare" : "main";
 	int r = 0;
 
+	call->argc -= aside || pending;
+	call->argv += aside || pending;
+	if (call->argc > 2)
+		return dmr_refuse(core, -EINVAL, "list does not know the word '" DMR_WORD "'",
+				  call->argv[2]);
 	if (call->argc > 0)
-		r = dmr_parse(core, "main sector", call->argv[0], &from);
+		r = dmr_parse(core, "sector", call->argv[0], &from);
 	if (!r && call->argc > 1)
 		r = dmr_parse(core, "number of rows", call->argv[1], &rows);
 	if (r)
 		return r;
+	if (aside)
+		len = dmr_spare_size(&core->spare);
 	/* The end itself is where the last page leaves off. */
 	if (from > len)
 		return dmr_refuse(core, -ERANGE,
-				  "main sector %llu is beyond the device's %llu sectors",
-				  from, len);
+				  "%s sector %llu is beyond the device's %llu sectors",
+				  of, from, len);
 	if (!rows || rows > DMR_MAX_ROWS)
 		return dmr_refuse(core, -ERANGE, "number of rows %llu is not from 1 to %u",
 				  rows, DMR_MAX_ROWS);
 
-	*result = '\0';
-	while (rows-- && dmr_list_next(core, &from, row)) {
-		/* One that is just being cut follows its own part: tell the rest. */
-		u64 told = row[0] < end ? end - row[0] : 0;
-
-		DMEMIT("%llu %llu %llu\n", row[0] + told, row[1] + told,
-		       row[2] - told);
-		end = from;
-	}
-	return 1;
+	*call->result = '\0';
+	if (aside)
+		return dmr_list_aside(core, call, from, rows);
+	if (pending)
+		what = (struct dmr_listing) { .of = DMR_PENDING, .not = DMR_ADDING };
+	return dmr_list_table(core, call, &what, from, rows);
 }
 
 static const char *const dmr_stat_names[DMR_NR_STATS] = {
@@ -463,6 +551,12 @@ static const char *const dmr_stat_names[DMR_NR_STATS] = {
 	[DMR_STAT_READ_ERRORS] = "read_errors",
 	[DMR_STAT_WRITE_ERRORS] = "write_errors",
 	[DMR_STAT_FLUSH_ERRORS] = "flush_errors",
+	[DMR_STAT_SAVED] = "saved",
+	[DMR_STAT_AUTO_WRITES] = "auto_writes",
+	[DMR_STAT_AUTO_WEAK] = "auto_weak",
+	[DMR_STAT_WEAK] = "weak",
+	[DMR_STAT_HEALED] = "healed",
+	[DMR_STAT_ASIDE] = "aside",
 };
 
 static int dmr_stats(struct dmr_core *core, struct dmr_call *call)
@@ -515,23 +609,163 @@ static int dmr_health(struct dmr_core *core, struct dmr_call *call)
  *----------------------------------------------------------------
  */
 
-static int dmr_set(struct dmr_core *core, struct dmr_call *call)
+/**
+ * struct dmr_setting - a number that `set` can change
+ * @name:	its name
+ * @what:	what it is, for help
+ * @min:	the least
+ * @max:	the most
+ * @get:	what it is now
+ * @set:	make it another
+ */
+struct dmr_setting {
+	const char	*name;
+	const char	*what;
+	u64		min;
+	u64		max;
+	u64		(*get)(const struct dmr_core *core);
+	void		(*set)(struct dmr_core *core, u64 value);
+};
+
+static u64 dmr_get_low(const struct dmr_core *core)
 {
-	u64 room = dmr_core_room(core);
+	return READ_ONCE(core->spare_low);
+}
+
+static void dmr_set_low(struct dmr_core *core, u64 value)
+{
+	WRITE_ONCE(core->spare_low, value);
+}
+
+static u64 dmr_get_breaker(const struct dmr_core *core)
+{
+	return READ_ONCE(core->breaker);
+}
+
+static void dmr_set_breaker(struct dmr_core *core, u64 value)
+{
+	WRITE_ONCE(core->breaker, value);
+}
+
+static u64 dmr_get_rest(const struct dmr_core *core)
+{
+	return READ_ONCE(core->rest);
+}
+
+static void dmr_set_rest(struct dmr_core *core, u64 value)
+{
+	WRITE_ONCE(core->rest, value);
+}
+
+static u64 dmr_get_budget(const struct dmr_core *core)
+{
+	return READ_ONCE(core->budget);
+}
+
+static void dmr_set_budget(struct dmr_core *core, u64 value)
+{
+	WRITE_ONCE(core->budget, value);
+}
+
+/* As the most: the sectors of the spare. */
+#define DMR_ROOM U64_MAX
+
+static const struct dmr_setting dmr_settings[] = {
+	{ "spare_low", "<sectors>: an event when fewer are free", 0, DMR_ROOM,
+	  dmr_get_low, dmr_set_low },
+	{ "breaker", "<blocks>: see whether main is alive when so many were spent on it",
+	  1, 1000000, dmr_get_breaker, dmr_set_breaker },
+	{ "rest", "<seconds>: before a pending sector is read again", 0, 86400,
+	  dmr_get_rest, dmr_set_rest },
+	{ "budget", "<seconds>: for an I/O that fails", 1, 3600,
+	  dmr_get_budget, dmr_set_budget },
+};
+
+static u64 dmr_setting_max(const struct dmr_core *core, const struct dmr_setting *s)
+{
+	return s->max == DMR_ROOM ? dmr_core_room(core) : s->max;
+}
+
+static int dmr_set_number(struct dmr_core *core, struct dmr_call *call,
+			  const struct dmr_setting *s)
+{
+	u64 max = dmr_setting_max(core, s);
 	u64 value;
 	int r;
 
-	if (strcmp(call->argv[0], "spare_low"))
-		return dmr_refuse(core, -EINVAL, "no setting '" DMR_WORD "': see help set",
-				  call->argv[0]);
-	r = dmr_parse(core, "spare_low", call->argv[1], &value);
+	r = dmr_parse(core, s->name, call->argv[1], &value);
 	if (r)
 		return r;
-	if (value > room)
-		return dmr_refuse(core, -ERANGE, "spare_low %llu is above the spare's %llu sectors",
-				  value, room);
-	WRITE_ONCE(core->spare_low, value);
-	return dmr_reply(call, "spare_low %llu", value);
+	if (value < s->min || value > max)
+		return dmr_refuse(core, -ERANGE, "%s %llu is not from %llu to %llu", s->name,
+				  value, s->min, max);
+	s->set(core, value);
+	return dmr_reply(call, "%s %llu", s->name, value);
+}
+
+/* One of two words. */
+static int dmr_set_word(struct dmr_core *core, struct dmr_call *call, const char *yes,
+			bool *value)
+{
+	*value = !strcmp(call->argv[1], yes);
+	if (!*value && strcmp(call->argv[1], "off"))
+		return dmr_refuse(core, -EINVAL, "%s '" DMR_WORD "' is neither %s nor off",
+				  call->argv[0], call->argv[1], yes);
+	return 0;
+}
+
+static int dmr_set_auto(struct dmr_core *core, struct dmr_call *call)
+{
+	bool on;
+	int r = dmr_set_word(core, call, "on", &on);
+
+	if (r)
+		return r;
+	core->spent = 0;
+	WRITE_ONCE(core->auto_, on ? DMR_AUTO_ON : DMR_AUTO_OFF);
+	return dmr_reply(call, "auto %s", on ? "on" : "off");
+}
+
+static int dmr_set_verify(struct dmr_core *core, struct dmr_call *call)
+{
+	bool on;
+	int r = dmr_set_word(core, call, "pending", &on);
+
+	if (r)
+		return r;
+	WRITE_ONCE(core->verify, on);
+	return dmr_reply(call, "verify %s", on ? "pending" : "off");
+}
+
+static int dmr_set(struct dmr_core *core, struct dmr_call *call)
+{
+	if (!strcmp(call->argv[0], "auto"))
+		return dmr_set_auto(core, call);
+	if (!strcmp(call->argv[0], "verify"))
+		return dmr_set_verify(core, call);
+	for (size_t i = 0; i < ARRAY_SIZE(dmr_settings); i++)
+		if (!strcmp(call->argv[0], dmr_settings[i].name))
+			return dmr_set_number(core, call, &dmr_settings[i]);
+	return dmr_refuse(core, -EINVAL, "no setting '" DMR_WORD "': see help set",
+			  call->argv[0]);
+}
+
+static int dmr_help_set(const struct dmr_core *core, struct dmr_call *call)
+{
+	unsigned int maxlen = call->maxlen;
+	char *result = call->result;
+	size_t sz = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dmr_settings); i++)
+		DMEMIT("%s %s; %llu to %llu, now %llu\n", dmr_settings[i].name,
+		       dmr_settings[i].what, dmr_settings[i].min,
+		       dmr_setting_max(core, &dmr_settings[i]),
+		       dmr_settings[i].get(core));
+	DMEMIT("auto on|off: remap when the medium fails; now %s\n",
+	       READ_ONCE(core->auto_) == DMR_AUTO_ON ? "on" : "off");
+	DMEMIT("verify pending|off: read writes to pending sectors back; now %s\n",
+	       READ_ONCE(core->verify) ? "pending" : "off");
+	return 1;
 }
 
 static int dmr_help(struct dmr_core *core, struct dmr_call *call);
@@ -544,14 +778,14 @@ static int dmr_help(struct dmr_core *core, struct dmr_call *call);
 
 static const struct dmr_verb dmr_verbs[] = {
 	{ "add_remap", 3, 4, DMR_CHANGES | DMR_REMAPS, dmr_add_remap,
-	  "<main_sector> <spare_sector|auto> <length> [nocopy]" },
+	  "<main_sector> <spare_sector|auto> <length> [nocopy|lost]" },
 	{ "add_remaps", 3, UINT_MAX, DMR_CHANGES | DMR_REMAPS, dmr_add_remaps,
 	  "[nocopy] <main_sector> <spare_sector|auto> <length> ..." },
 	{ "remove_remap", 1, 3, DMR_CHANGES | DMR_REMAPS, dmr_remove_remap,
 	  "<main_sector> [<length>] [nocopy]" },
 	{ "clear_all", 0, 1, DMR_CHANGES | DMR_REMAPS, dmr_clear_all, "[nocopy]" },
 	{ "query", 1, 2, 0, dmr_query, "<main_sector> [<length>]" },
-	{ "list", 0, 2, 0, dmr_list, "[<from_sector> [<max_rows>]]" },
+	{ "list", 0, 3, 0, dmr_list, "[pending|aside] [<from_sector> [<max_rows>]]" },
 	{ "set", 2, 2, DMR_CHANGES, dmr_set, "<name> <value>" },
 	{ "stats", 0, 0, 0, dmr_stats, "" },
 	{ "clear_stats", 0, 0, DMR_CHANGES, dmr_clear_stats, "" },
@@ -569,11 +803,8 @@ static int dmr_help(struct dmr_core *core, struct dmr_call *call)
 	if (call->argc && strcmp(call->argv[0], "set"))
 		return dmr_refuse(core, -EINVAL, "no help on '" DMR_WORD "'",
 				  call->argv[0]);
-	if (call->argc) {
-		DMEMIT("spare_low <sectors>: an event when fewer are free; 0 to %llu, now %llu\n",
-		       dmr_core_room(core), READ_ONCE(core->spare_low));
-		return 1;
-	}
+	if (call->argc)
+		return dmr_help_set(core, call);
 	for (size_t i = 0; i < ARRAY_SIZE(dmr_verbs); i++)
 		DMEMIT("%s%s%s\n", dmr_verbs[i].name,
 		       *dmr_verbs[i].args ? " " : "", dmr_verbs[i].args);

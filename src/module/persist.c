@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "map.h"
 #include "persist.h"
 #include "relocate.h"
+#include "repair.h"
 
 #include <linux/highmem.h>
 #include <linux/rcupdate.h>
@@ -66,31 +68,81 @@ static bool dmr_is_remap(const struct dmr_core *core, const struct dmr_extent *e
 	return (void *)ext < (void *)core || (void *)ext >= (void *)(core + 1);
 }
 
+static void dmr_change_map(struct dmr_change *change, const struct dmr_remap *remap)
+{
+	*change = (struct dmr_change) {
+		.type = remap->ext.flags & DMR_LOST ? DMR_RECORD_LOST : DMR_RECORD_MAP,
+		.main = remap->start,
+		.spare = remap->ext.start,
+		.len = remap->ext.len,
+	};
+}
+
+static void dmr_change_pending(struct dmr_change *change, const struct dmr_remap *remap)
+{
+	*change = (struct dmr_change) {
+		.type = DMR_RECORD_PENDING,
+		.main = remap->start,
+		.len = remap->ext.len,
+	};
+}
+
+static int dmr_each_extent(struct dmr_meta *m, const struct dmr_remap *remap,
+			   dmr_change_fn fn)
+{
+	struct dmr_change change;
+	int r;
+
+	if (remap->ext.flags & DMR_ADDING)
+		return 0;
+	if (remap->ext.flags & DMR_ASIDE) {
+		change = (struct dmr_change) {
+			.type = DMR_RECORD_ASIDE,
+			.spare = remap->ext.start,
+			.len = remap->ext.len,
+		};
+		return fn(m, &change);
+	}
+	dmr_change_map(&change, remap);
+	r = fn(m, &change);
+	if (!r && remap->ext.flags & DMR_PENDING) {
+		dmr_change_pending(&change, remap);
+		r = fn(m, &change);
+	}
+	return r;
+}
+
 static int dmr_persist_each(struct dmr_meta *m, dmr_change_fn fn)
 {
 	struct dmr_core *core = dmr_core_of_meta(m);
+	struct dmr_change change;
 	struct rb_node *node;
 	int r = 0;
 
 	for (node = rb_first(&core->spare.used); node && !r; node = rb_next(node)) {
 		const struct dmr_extent *ext = rb_entry(node, struct dmr_extent, node);
-		const struct dmr_remap *remap = container_of(ext, struct dmr_remap, ext);
-		struct dmr_change change = { .type = DMR_RECORD_MAP };
 
-		if (!dmr_is_remap(core, ext) || ext->flags & DMR_ADDING)
-			continue;
-		change.main = remap->start;
-		change.spare = ext->start;
-		change.len = ext->len;
-		r = fn(m, &change);
+		if (dmr_is_remap(core, ext))
+			r = dmr_each_extent(m, container_of(ext, struct dmr_remap, ext), fn);
+		cond_resched();
+	}
+	for (node = rb_first(&core->holes); node && !r; node = rb_next(node)) {
+		const struct dmr_remap *hole = rb_entry(node, struct dmr_remap, ext.node);
+
+		dmr_change_pending(&change, hole);
+		if (hole->ext.flags & DMR_PENDING)
+			r = fn(m, &change);
 		cond_resched();
 	}
 	return r;
 }
 
+/* At most: of the remaps, some of which may be pending; of holes; of what is aside. */
 static u64 dmr_persist_count(struct dmr_meta *m)
 {
-	return dmr_core_of_meta(m)->remaps;
+	const struct dmr_core *core = dmr_core_of_meta(m);
+
+	return core->remaps + core->nr_pending + core->nr_holes + core->nr_aside;
 }
 
 /* Areas are whole blocks of the log and of main. */
@@ -165,30 +217,55 @@ static bool dmr_change_fits(const struct dmr_core *core, const struct dmr_change
 	       !((change->main | change->spare | change->len) & (core->meta.block - 1));
 }
 
-static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change)
+/* An extent of the spare, as a change has it. */
+static int dmr_replay_take(struct dmr_core *core, const struct dmr_change *change,
+			   u8 flags, struct dmr_remap **taken)
 {
-	struct dmr_remap *remap;
-	struct dmr_run run;
+	struct dmr_remap *remap = dmr_remap_alloc();
 
-	rcu_read_lock();
-	dmr_table_lookup(&core->table, change->main, change->main + change->len, &run);
-	rcu_read_unlock();
-	if (run.remap || run.end < change->main + change->len)
-		return -EUCLEAN;
-
-	remap = dmr_remap_alloc();
 	if (!remap)
 		return -ENOMEM;
 	remap->start = change->main;
 	remap->ext.start = change->spare;
 	remap->ext.len = change->len;
+	remap->ext.flags = flags;
 	if (dmr_spare_take(&core->spare, &remap->ext)) {
 		dmr_remap_free(remap);
 		return -EUCLEAN;
 	}
-	dmr_table_insert(&core->table, remap);
-	dmr_core_resize(core);
+	*taken = remap;
 	return 0;
+}
+
+static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change)
+{
+	u8 flags = change->type == DMR_RECORD_LOST ? DMR_LOST : 0;
+	u64 end = change->main + change->len;
+	struct dmr_batch holes = {};
+	struct dmr_remap *remap;
+	int r;
+
+	if (dmr_mapped(core, change->main, end))
+		return -EUCLEAN;
+	r = dmr_holes_take(core, change->main, end, &holes);
+	if (!r)
+		r = dmr_replay_take(core, change, flags, &remap);
+	if (!r)
+		dmr_map_insert(core, remap);
+	dmr_holes_put(core, &holes, 0, 0);
+	if (!r)
+		dmr_core_resize(core);
+	return r;
+}
+
+static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *change)
+{
+	struct dmr_remap *aside;
+	int r = dmr_replay_take(core, change, DMR_ASIDE, &aside);
+
+	if (!r)
+		dmr_aside_counted(core, aside);
+	return r;
 }
 
 /* What is left of @remap at either side of [@first, @last). */
@@ -200,7 +277,7 @@ static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 fi
 	struct dmr_extent *parts[2];
 	unsigned int nr = 0;
 
-	dmr_table_remove(&core->table, remap);
+	dmr_map_remove(core, remap);
 	for (int i = 0; i < 2; i++) {
 		struct dmr_remap *part;
 
@@ -212,7 +289,7 @@ static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 fi
 			dmr_doom(core, remap);
 			return -ENOMEM;
 		}
-		dmr_table_insert(&core->table, part);
+		dmr_map_insert(core, part);
 		parts[nr++] = &part->ext;
 	}
 	dmr_spare_cut(&core->spare, &remap->ext, parts, nr);
@@ -236,6 +313,16 @@ static int dmr_replay_unmap(struct dmr_core *core, const struct dmr_change *chan
 	return r;
 }
 
+static int dmr_replay_sound(struct dmr_core *core, const struct dmr_change *change)
+{
+	u64 end = change->main + change->len;
+	struct dmr_batch holes = {};
+	int r = dmr_holes_take(core, change->main, end, &holes);
+
+	dmr_holes_put(core, &holes, change->main, end);
+	return r;
+}
+
 static int dmr_persist_apply(struct dmr_meta *m, const struct dmr_change *change)
 {
 	struct dmr_core *core = dmr_core_of_meta(m);
@@ -245,9 +332,16 @@ static int dmr_persist_apply(struct dmr_meta *m, const struct dmr_change *change
 		return -EUCLEAN;
 	switch (change->type) {
 	case DMR_RECORD_MAP:
+	case DMR_RECORD_LOST:
 		return dmr_replay_map(core, change);
 	case DMR_RECORD_UNMAP:
 		return dmr_replay_unmap(core, change);
+	case DMR_RECORD_PENDING:
+		return dmr_pending_set(core, change->main, change->main + change->len);
+	case DMR_RECORD_SOUND:
+		return dmr_replay_sound(core, change);
+	case DMR_RECORD_ASIDE:
+		return dmr_replay_aside(core, change);
 	}
 	return -EUCLEAN;
 }
@@ -365,18 +459,19 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 /* Half a map is none. */
 static void dmr_persist_drop(struct dmr_core *core)
 {
+	struct dmr_batch holes = {};
 	struct dmr_remap *remap;
 	u64 from = 0;
 
-	do {
-		remap = dmr_next(core, from);
-		if (remap) {
-			from = dmr_remap_end(remap);
-			dmr_table_remove(&core->table, remap);
-			dmr_doom(core, remap);
-		}
+	while ((remap = dmr_next(core, from))) {
+		from = dmr_remap_end(remap);
+		dmr_map_remove(core, remap);
+		dmr_doom(core, remap);
 		cond_resched();
-	} while (remap);
+	}
+	while (dmr_next_hole(core, 0) && !dmr_holes_take(core, 0, U64_MAX, &holes))
+		dmr_holes_put(core, &holes, 0, U64_MAX);
+	dmr_asides_free(core);
 	dmr_core_counted(core);
 	/* With all that was taken. */
 	dmr_spare_init(&core->spare, core->spare.head.len, dmr_spare_size(&core->spare));
@@ -401,6 +496,13 @@ static int dmr_persist_format(struct dmr_core *core, const struct dmr_user *u,
 	return r;
 }
 
+/* What was in doubt has not happened. */
+static void dmr_persist_settled(struct dmr_core *core)
+{
+	dmr_move_settle(core);
+	dmr_repair_settle(core);
+}
+
 /* What the table changes of what is on disk, and what a copy lacks. */
 static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 			      char **error)
@@ -420,7 +522,7 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 		r = dmr_meta_resume(m);
 		if (r)
 			return r;
-		dmr_move_settle(core);
+		dmr_persist_settled(core);
 	}
 	m->len = u->len;
 	m->size = size;
@@ -432,7 +534,7 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 		return 0;
 	r = dmr_meta_recover(m);
 	if (!r && !m->doubt)
-		dmr_move_settle(core);
+		dmr_persist_settled(core);
 	return r;
 }
 
@@ -519,7 +621,7 @@ int dmr_persist_settle(struct dmr_core *core)
 				  r);
 	DMINFO("%s: metadata is %s again", dm_device_name(core->md),
 	       dmr_meta_state(&core->meta));
-	dmr_move_settle(core);
+	dmr_persist_settled(core);
 	return 0;
 }
 
@@ -546,6 +648,7 @@ static int dmr_persist_end(struct dmr_core *core)
 
 int dmr_persist_add(struct dmr_core *core, const struct dmr_batch *batch)
 {
+	struct dmr_change change;
 	int r;
 
 	if (core->volatile_)
@@ -554,34 +657,37 @@ int dmr_persist_add(struct dmr_core *core, const struct dmr_batch *batch)
 	if (r)
 		return r;
 	for (size_t i = 0; i < batch->nr; i++) {
-		const struct dmr_remap *remap = batch->remaps[i];
-
-		dmr_meta_put(&core->meta, &(struct dmr_change) {
-			.type = DMR_RECORD_MAP,
-			.main = remap->start,
-			.spare = remap->ext.start,
-			.len = remap->ext.len,
-		});
+		dmr_change_map(&change, batch->remaps[i]);
+		dmr_meta_put(&core->meta, &change);
 		cond_resched();
 	}
 	return dmr_persist_end(core);
 }
 
-int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last)
+int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
+			unsigned int nr)
 {
 	int r;
 
 	if (core->volatile_)
 		return 0;
-	r = dmr_persist_begin(core, 1);
+	r = dmr_persist_begin(core, nr);
 	if (r)
 		return r;
-	dmr_meta_put(&core->meta, &(struct dmr_change) {
+	for (unsigned int i = 0; i < nr; i++)
+		dmr_meta_put(&core->meta, &changes[i]);
+	return dmr_persist_end(core);
+}
+
+int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last)
+{
+	struct dmr_change change = {
 		.type = DMR_RECORD_UNMAP,
 		.main = first,
 		.len = last - first,
-	});
-	return dmr_persist_end(core);
+	};
+
+	return dmr_persist_changes(core, &change, 1);
 }
 
 void dmr_persist_mend(struct dmr_core *core)

@@ -66,6 +66,10 @@ int dmr_persist_settle(struct dmr_core *core);
  */
 int dmr_persist_add(struct dmr_core *core, const struct dmr_batch *batch);
 
+/* Likewise: any changes, in this order. */
+int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
+			unsigned int nr);
+
 /* Likewise: main sectors from @first to before @last are served by main again. */
 int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last);
 

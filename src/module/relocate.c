@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "map.h"
 #include "persist.h"
 #include "relocate.h"
 #include "route.h"
@@ -12,31 +13,6 @@
  * Batches
  *----------------------------------------------------------------
  */
-
-int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap)
-{
-	if (batch->nr == batch->room) {
-		size_t room = max_t(size_t, 16, 2 * batch->room);
-		struct dmr_remap **remaps;
-
-		remaps = kvmalloc_array(room, sizeof(*remaps),
-					GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-		if (!remaps)
-			return -ENOMEM;
-		if (batch->nr)
-			memcpy(remaps, batch->remaps, batch->nr * sizeof(*remaps));
-		kvfree(batch->remaps);
-		batch->remaps = remaps;
-		batch->room = room;
-	}
-	batch->remaps[batch->nr++] = remap;
-	return 0;
-}
-
-void dmr_batch_exit(struct dmr_batch *batch)
-{
-	kvfree(batch->remaps);
-}
 
 static int dmr_remap_cmp(const void *a, const void *b)
 {
@@ -121,35 +97,93 @@ static int dmr_copy_refused(struct dmr_core *core, const struct dmr_run_copy *ru
 			  (u64)bad->sector, run->read_error ? "read" : "written");
 }
 
+/* Room for one more lost block, before it is found. Return: 0 or -ENOMEM. */
+static int dmr_lost_reserve(struct dmr_move *m)
+{
+	size_t room = max_t(size_t, 64, 2 * m->lost_room);
+	u64 *lost, *old = m->lost;
+
+	if (m->nr_lost < m->lost_room)
+		return 0;
+	lost = kvmalloc_array(room, sizeof(*lost), GFP_KERNEL | __GFP_NOWARN);
+	if (!lost)
+		return -ENOMEM;
+	spin_lock_irq(&m->lock);
+	if (m->nr_lost)
+		memcpy(lost, old, m->nr_lost * sizeof(*lost));
+	m->lost = lost;
+	m->lost_room = room;
+	spin_unlock_irq(&m->lock);
+	kvfree(old);
+	return 0;
+}
+
+/* The block cannot be read: it will be mapped, but as lost, unless it is written. */
+static int dmr_lost_add(struct dmr_core *core, u64 sector)
+{
+	struct dmr_move *m = &core->move;
+
+	if (dmr_lost_reserve(m))
+		return dmr_refuse(core, -ENOMEM, "no memory for one more lost sector");
+	spin_lock_irq(&m->lock);
+	m->lost[m->nr_lost++] = sector;
+	spin_unlock_irq(&m->lock);
+	return 0;
+}
+
+/* A block that fails is tried so often before it is given up. */
+#define DMR_COPY_TRIES 3
+
+static void dmr_copy_block(struct dmr_core *core, struct dmr_window *one)
+{
+	for (int i = 0; i < DMR_COPY_TRIES; i++) {
+		one->runs[0].read_error = false;
+		one->runs[0].write_error = false;
+		dmr_copy_runs(core, one);
+		if (!one->runs[0].read_error && !one->runs[0].write_error)
+			return;
+	}
+}
+
 /* A run failed: try it block by block, to save what can be and name what cannot. */
 static int dmr_copy_blocks(struct dmr_core *core, struct dmr_window *one,
-			   const struct dmr_run_copy *run)
+			   const struct dmr_run_copy *run, bool salvage)
 {
+	int r = 0;
+
 	dmr_count(core, DMR_STAT_COPY_ERRORS, 1);
 	one->nr = 1;
 	one->runs[0] = *run;
 	one->runs[0].w = one;
-	for (u64 i = 0; i < run->from.count; i += core->block) {
+	for (u64 i = 0; i < run->from.count && !r; i += core->block) {
 		one->runs[0].from.sector = run->from.sector + i;
 		one->runs[0].to.sector = run->to.sector + i;
 		one->runs[0].from.count = core->block;
 		one->runs[0].to.count = core->block;
-		dmr_copy_runs(core, one);
-		if (one->runs[0].read_error || one->runs[0].write_error)
-			return dmr_copy_refused(core, &one->runs[0]);
+		dmr_copy_block(core, one);
+		if (one->runs[0].read_error && salvage)
+			r = dmr_lost_add(core, one->runs[0].from.sector);
+		else if (one->runs[0].read_error || one->runs[0].write_error)
+			r = dmr_copy_refused(core, &one->runs[0]);
+		/* A dead zone is read block by block for a long time. */
+		if (!r && dmr_core_stopping(core))
+			r = dmr_refuse(core, -EINTR,
+				       "interrupted at %s sector %llu; no remap of this move was changed",
+				       run->from.bdev == core->main ? "main" : "spare",
+				       (u64)one->runs[0].from.sector);
 	}
-	return 0;
+	return r;
 }
 
 /* @w[1] is room for trying again. */
-static int dmr_copy_window(struct dmr_core *core, struct dmr_window *w)
+static int dmr_copy_window(struct dmr_core *core, struct dmr_window *w, bool salvage)
 {
 	int r = 0;
 
 	dmr_copy_runs(core, &w[0]);
 	for (unsigned int i = 0; i < w[0].nr && !r; i++)
 		if (w[0].runs[i].read_error || w[0].runs[i].write_error)
-			r = dmr_copy_blocks(core, &w[1], &w[0].runs[i]);
+			r = dmr_copy_blocks(core, &w[1], &w[0].runs[i], salvage);
 	if (!r)
 		dmr_count(core, DMR_STAT_SECTORS_COPIED, w[0].sectors);
 	return r;
@@ -170,6 +204,8 @@ static void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 
 	m->removing = removing;
 	m->committed = false;
 	m->error = BLK_STS_OK;
+	m->held = false;
+	m->nr_lost = 0;
 	m->first = first;
 	m->last = last;
 	m->lo = first;
@@ -181,9 +217,17 @@ static void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 
 /* The flags are gone: what waits will find its way. */
 static void dmr_move_end(struct dmr_core *core)
 {
-	spin_lock_irq(&core->move.lock);
-	core->move.active = false;
-	spin_unlock_irq(&core->move.lock);
+	struct dmr_move *m = &core->move;
+	u64 *lost = m->lost;
+
+	spin_lock_irq(&m->lock);
+	m->active = false;
+	m->held = false;
+	m->lost = NULL;
+	m->nr_lost = 0;
+	m->lost_room = 0;
+	spin_unlock_irq(&m->lock);
+	kvfree(lost);
 	dmr_resend_waiting(core);
 }
 
@@ -232,7 +276,8 @@ static u64 dmr_window_fill(struct dmr_core *core, struct dmr_window *w,
 	return from;
 }
 
-static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi)
+static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi,
+			   bool salvage)
 {
 	struct dmr_move *m = &core->move;
 	int r;
@@ -248,7 +293,7 @@ static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi)
 				  w->runs[0].from.bdev == core->main ?
 				  (u64)w->runs[0].from.sector : (u64)w->runs[0].to.sector);
 
-	r = dmr_copy_window(core, w);
+	r = dmr_copy_window(core, w, salvage);
 	if (r)
 		return r;
 
@@ -261,7 +306,8 @@ static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi)
 }
 
 /* Copy everything, window by window, and make it durable on the new side. */
-static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch)
+static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
+			 bool salvage)
 {
 	struct dmr_window *w = kvmalloc_array(2, sizeof(*w), GFP_KERNEL);
 	u64 hi = core->move.first;
@@ -273,7 +319,7 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch)
 				  DMR_WINDOW_SECTORS);
 	while (i < batch->nr && !r) {
 		hi = dmr_window_fill(core, w, batch, &i, hi);
-		r = dmr_move_window(core, w, hi);
+		r = dmr_move_window(core, w, hi, salvage);
 	}
 	kvfree(w);
 	if (r)
@@ -298,10 +344,16 @@ static void dmr_move_doubt(struct dmr_core *core, struct dmr_batch *batch)
 {
 	struct dmr_move *m = &core->move;
 
+	/* What may be lost on disk must not be written here. */
+	for (size_t i = 0; i < batch->nr; i++)
+		if (batch->remaps[i]->ext.flags & DMR_LOST)
+			dmr_map_flags(core, batch->remaps[i], DMR_DOUBT, 0);
+
 	spin_lock_irq(&m->lock);
 	WRITE_ONCE(m->hi, m->last);
 	/* Pairs with dmr_route_moving(): who sees the new lo sees the hi. */
 	smp_store_release(&m->lo, m->last);
+	WRITE_ONCE(m->held, false);
 	spin_unlock_irq(&m->lock);
 	dmr_resend_waiting(core);
 	core->doubt = *batch;
@@ -334,11 +386,11 @@ static int dmr_move_commit(struct dmr_core *core, struct dmr_batch *batch)
 	return r;
 }
 
-static void dmr_batch_set_flags(const struct dmr_batch *batch, u8 flags)
+static void dmr_batch_flags(struct dmr_core *core, const struct dmr_batch *batch,
+			    u8 set, u8 clear)
 {
 	for (size_t i = 0; i < batch->nr; i++) {
-		/* Pairs with dmr_route(): the move, or what it left, is all there. */
-		smp_store_release(&batch->remaps[i]->ext.flags, flags);
+		dmr_map_flags(core, batch->remaps[i], set, clear);
 		cond_resched();
 	}
 }
@@ -356,18 +408,16 @@ static int dmr_add_check(struct dmr_core *core, const struct dmr_batch *batch)
 
 	for (size_t i = 0; i < batch->nr; i++) {
 		const struct dmr_remap *remap = batch->remaps[i];
-		struct dmr_run run;
+		const struct dmr_remap *other;
 
 		if (remap->start < end)
 			return dmr_refuse(core, -EEXIST, "main sector %llu is twice in the message",
 					  remap->start);
 		end = dmr_remap_end(remap);
-		rcu_read_lock();
-		dmr_table_lookup(&core->table, remap->start, end, &run);
-		rcu_read_unlock();
-		if (run.remap || run.end < end)
+		other = dmr_mapped(core, remap->start, end);
+		if (other)
 			return dmr_refuse(core, -EEXIST, "main sector %llu is remapped already",
-					  run.remap ? remap->start : run.end);
+					  max(other->start, remap->start));
 		cond_resched();
 	}
 	return 0;
@@ -452,13 +502,14 @@ static int dmr_add_take(struct dmr_core *core, struct dmr_batch *batch)
 }
 
 /* Into the table, but not in force; it grows step by step as for single adds. */
-static void dmr_add_insert(struct dmr_core *core, const struct dmr_batch *batch)
+static void dmr_add_insert(struct dmr_core *core, const struct dmr_batch *batch,
+			   u8 flags)
 {
 	for (size_t i = 0; i < batch->nr; i++) {
 		struct dmr_remap *remap = batch->remaps[i];
 
-		remap->ext.flags = DMR_ADDING;
-		dmr_table_insert(&core->table, remap);
+		remap->ext.flags = flags;
+		dmr_map_insert(core, remap);
 		/* While memory is short, once a message is enough. */
 		if (!core->resize_failed)
 			dmr_core_resize(core);
@@ -473,7 +524,7 @@ static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 
 	for (size_t i = 0; i < batch->nr; i++) {
 		if (batch->remaps[i]->ext.flags)
-			dmr_table_remove(&core->table, batch->remaps[i]);
+			dmr_map_remove(core, batch->remaps[i]);
 		cond_resched();
 	}
 	dmr_move_end(core);
@@ -496,22 +547,132 @@ static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 	dmr_core_resize(core);
 }
 
-int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy)
+/*
+ * Which blocks of the move are lost becomes final: no write may be on its way to them.
+ * Those that were written to both sides meanwhile are not. Return: 0 or -EINTR.
+ */
+static int dmr_lost_settle(struct dmr_core *core)
 {
+	struct dmr_move *m = &core->move;
+	size_t nr = 0;
 	int r;
 
-	dmr_batch_sort(batch);
-	r = dmr_add_check(core, batch);
+	spin_lock_irq(&m->lock);
+	WRITE_ONCE(m->held, true);
+	spin_unlock_irq(&m->lock);
+	r = dmr_core_quiesce(core, true);
 	if (r)
-		return r;
+		return dmr_refuse(core, r, "interrupted; no remap of this move was changed");
+	for (size_t i = 0; i < m->nr_lost; i++)
+		if (!(m->lost[i] & DMR_REWRITTEN))
+			m->lost[nr++] = m->lost[i];
+	m->nr_lost = nr;
+	return 0;
+}
+
+/* The end of the run from @from on that is lost, or is not; *@i is the lost block next. */
+static u64 dmr_lost_run(const struct dmr_core *core, u64 from, u64 end, size_t *i,
+			u8 *flags)
+{
+	const struct dmr_move *m = &core->move;
+	u64 to = from;
+
+	*flags = DMR_ADDING;
+	if (*i == m->nr_lost || m->lost[*i] >= end)
+		return end;
+	if (m->lost[*i] > from)
+		return m->lost[*i];
+	*flags |= DMR_LOST;
+	for (; *i < m->nr_lost && m->lost[*i] == to && to < end; ++*i)
+		to += core->block;
+	return to;
+}
+
+/* Divide a remap, which is in the table, into what is lost of it and what is not. */
+static int dmr_lost_divide(struct dmr_core *core, struct dmr_remap *whole, size_t *i,
+			   struct dmr_batch *parts)
+{
+	u64 end = dmr_remap_end(whole);
+	struct dmr_remap *part;
+	u64 to;
+	u8 flags;
+
+	for (u64 from = whole->start; from < end; from = to) {
+		to = dmr_lost_run(core, from, end, i, &flags);
+		part = dmr_remap_part(whole, from, to);
+		if (!part || dmr_batch_push(parts, part)) {
+			if (part)
+				dmr_remap_free(part);
+			return dmr_refuse(core, -ENOMEM, "no memory for the lost sectors");
+		}
+		part->ext.flags = flags;
+	}
+	return 0;
+}
+
+/* Put the parts in the place of their wholes: in the table, the spare and the batch. */
+static void dmr_lost_publish(struct dmr_core *core, struct dmr_batch *batch,
+			     struct dmr_batch *parts)
+{
+	size_t at = 0;
+
+	/* Writes wait and reads go to main: it does not matter who sees which. */
+	for (size_t i = 0; i < parts->nr; i++)
+		dmr_map_insert(core, parts->remaps[i]);
+	for (size_t i = 0; i < batch->nr; i++)
+		dmr_map_remove(core, batch->remaps[i]);
+	synchronize_rcu();
+	for (size_t i = 0; i < batch->nr; i++) {
+		struct dmr_remap *whole = batch->remaps[i];
+
+		dmr_spare_give(&core->spare, &whole->ext);
+		for (; at < parts->nr &&
+		     parts->remaps[at]->start < dmr_remap_end(whole); at++)
+			dmr_spare_take(&core->spare, &parts->remaps[at]->ext);
+		dmr_remap_free(whole);
+		cond_resched();
+	}
+	swap(*batch, *parts);
+	dmr_core_resize(core);
+}
+
+static int dmr_add_lost(struct dmr_core *core, struct dmr_batch *batch)
+{
+	struct dmr_batch parts = {};
+	size_t i = 0;
+	int r;
+
+	if (!core->move.nr_lost)
+		return 0;
+	r = dmr_lost_settle(core);
+	for (size_t n = 0; n < batch->nr && !r; n++) {
+		r = dmr_lost_divide(core, batch->remaps[n], &i, &parts);
+		cond_resched();
+	}
+	if (!r)
+		dmr_lost_publish(core, batch, &parts);
+	else
+		for (size_t n = 0; n < parts.nr; n++)
+			dmr_remap_free(parts.remaps[n]);
+	dmr_batch_exit(&parts);
+	return r;
+}
+
+static int dmr_add_run(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how)
+{
+	bool copies = how == DMR_COPY || how == DMR_SALVAGE;
+	int r;
 
 	dmr_move_begin(core, false, batch->remaps[0]->start,
 		       dmr_remap_end(batch->remaps[batch->nr - 1]));
 	r = dmr_add_take(core, batch);
 	if (!r)
-		dmr_add_insert(core, batch);
-	if (!r && !nocopy)
-		r = dmr_move_copy(core, batch);
+		dmr_add_insert(core, batch,
+			       DMR_ADDING | (how == DMR_DEAD ? DMR_LOST : 0));
+	if (!r && copies)
+		r = dmr_move_copy(core, batch, how == DMR_SALVAGE);
+	if (!r)
+		r = dmr_add_lost(core, batch);
 	if (!r)
 		r = dmr_move_commit(core, batch);
 	if (r) {
@@ -520,7 +681,7 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy)
 		return r;
 	}
 
-	dmr_batch_set_flags(batch, 0);
+	dmr_batch_flags(core, batch, 0, DMR_ADDING);
 	dmr_core_counted(core);
 	dmr_count(core, DMR_STAT_REMAPS_ADDED, batch->nr);
 	dmr_move_end(core);
@@ -528,6 +689,23 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy)
 	dmr_core_quiesce(core, false);
 	dmr_persist_mend(core);
 	return 0;
+}
+
+int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how)
+{
+	struct dmr_batch holes = {};
+	int r;
+
+	dmr_batch_sort(batch);
+	r = dmr_add_check(core, batch);
+	for (size_t i = 0; i < batch->nr && !r; i++)
+		if (dmr_holes_take(core, batch->remaps[i]->start,
+				   dmr_remap_end(batch->remaps[i]), &holes))
+			r = dmr_refuse(core, -ENOMEM, "no memory for the pending sectors");
+	if (!r)
+		r = dmr_add_run(core, batch, how);
+	dmr_holes_put(core, &holes, 0, 0);
+	return r;
 }
 
 /*
@@ -547,28 +725,6 @@ struct dmr_removal {
 	struct dmr_remap	*left;
 	struct dmr_remap	*right;
 };
-
-struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
-{
-	struct dmr_remap *remap;
-
-	rcu_read_lock();
-	remap = dmr_table_next(&core->table, from);
-	rcu_read_unlock();
-	return remap;
-}
-
-struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to)
-{
-	struct dmr_remap *part = dmr_remap_alloc();
-
-	if (!part)
-		return NULL;
-	part->start = from;
-	part->ext.start = remap->ext.start + (from - remap->start);
-	part->ext.len = to - from;
-	return part;
-}
 
 static int dmr_removal_prepare(struct dmr_core *core, struct dmr_removal *rm,
 			       u64 first, u64 last)
@@ -603,13 +759,13 @@ static int dmr_removal_prepare(struct dmr_core *core, struct dmr_removal *rm,
 static void dmr_removal_publish(struct dmr_core *core, const struct dmr_removal *rm)
 {
 	if (rm->left)
-		dmr_table_insert(&core->table, rm->left);
+		dmr_map_insert(core, rm->left);
 	if (rm->right)
-		dmr_table_insert(&core->table, rm->right);
+		dmr_map_insert(core, rm->right);
 	if (rm->left || rm->right)
 		synchronize_rcu();
 	for (size_t i = 0; i < rm->whole.nr; i++) {
-		dmr_table_remove(&core->table, rm->whole.remaps[i]);
+		dmr_map_remove(core, rm->whole.remaps[i]);
 		cond_resched();
 	}
 	dmr_core_counted(core);
@@ -642,21 +798,38 @@ static void dmr_removal_free(struct dmr_core *core, const struct dmr_removal *rm
 	removed->sectors += core->spare.free - free;
 }
 
+/* What is lost cannot be copied back. */
+static int dmr_removal_check(struct dmr_core *core, const struct dmr_removal *rm,
+			     u64 first, u64 last)
+{
+	for (size_t i = 0; i < rm->whole.nr; i++) {
+		const struct dmr_remap *remap = rm->whole.remaps[i];
+
+		if (remap->ext.flags & DMR_LOST)
+			return dmr_refuse(core, -EIO,
+					  "main sectors %llu to %llu are lost: write them first, or remove them with nocopy",
+					  max(remap->start, first),
+					  min(dmr_remap_end(remap), last) - 1);
+		cond_resched();
+	}
+	return 0;
+}
+
 static int dmr_removal_run(struct dmr_core *core, struct dmr_removal *rm,
 			   u64 first, u64 last, bool nocopy)
 {
 	int r = 0;
 
 	dmr_move_begin(core, true, first, last);
-	dmr_batch_set_flags(&rm->whole, DMR_REMOVING);
+	dmr_batch_flags(core, &rm->whole, DMR_REMOVING, 0);
 	if (!nocopy)
-		r = dmr_move_copy(core, &rm->whole);
+		r = dmr_move_copy(core, &rm->whole, false);
 	if (!r)
 		r = dmr_move_commit(core, &rm->whole);
 	if (r && !rm->whole.nr)
 		return r;
 	if (r)
-		dmr_batch_set_flags(&rm->whole, 0);
+		dmr_batch_flags(core, &rm->whole, 0, DMR_REMOVING);
 	else
 		dmr_removal_publish(core, rm);
 	dmr_move_end(core);
@@ -679,7 +852,9 @@ int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
 	if (r)
 		dmr_refuse(core, r, "no memory to remove main sectors %llu to %llu",
 			   first, last - 1);
-	else if (rm.whole.nr)
+	else if (!nocopy)
+		r = dmr_removal_check(core, &rm, first, last);
+	if (!r && rm.whole.nr)
 		r = dmr_removal_run(core, &rm, first, last, nocopy);
 
 	if (r) {
@@ -709,7 +884,7 @@ void dmr_move_settle(struct dmr_core *core)
 	if (!batch->nr)
 		return;
 	if (core->move.removing) {
-		dmr_batch_set_flags(batch, 0);
+		dmr_batch_flags(core, batch, 0, DMR_REMOVING | DMR_DOUBT);
 		dmr_move_end(core);
 		dmr_core_quiesce(core, false);
 	} else {

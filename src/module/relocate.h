@@ -21,11 +21,14 @@
 /* As ext.start: the lowest free sectors of the spare. */
 #define DMR_AUTO		U64_MAX
 
-/* Append a remap. Context: sleeps. Return: 0 or -ENOMEM. */
-int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap);
-
-/* Free the array, not the remaps. */
-void dmr_batch_exit(struct dmr_batch *batch);
+/**
+ * enum dmr_how - what becomes of the data when remaps are added
+ * @DMR_COPY:	it is copied, or the remaps are not added
+ * @DMR_SALVAGE: it is copied; what cannot be read is lost
+ * @DMR_NOCOPY:	it stays where it is: what is on the spare counts
+ * @DMR_DEAD:	it is lost; main is not even read
+ */
+enum dmr_how { DMR_COPY, DMR_SALVAGE, DMR_NOCOPY, DMR_DEAD };
 
 /**
  * dmr_add - put remaps in force
@@ -33,15 +36,16 @@ void dmr_batch_exit(struct dmr_batch *batch);
  * @batch:	the remaps: start, ext.start and ext.len set, within the devices. On
  *		success they are the core's and in order of main sectors, on failure
  *		the caller's
- * @nocopy:	leave the data where it is: what is on the spare counts
+ * @how:	what becomes of the data
  *
  * Those whose ext.start is DMR_AUTO get the lowest free run that holds them, or,
- * when there is none, several: then @batch grows. All or none.
+ * when there is none, several: then @batch grows, as it does when a part is lost.
+ * All or none.
  *
  * Context: the change lock; sleeps.
  * Return: 0; -EEXIST, -EBUSY, -ENOSPC, -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
  */
-int dmr_add(struct dmr_core *core, struct dmr_batch *batch, bool nocopy);
+int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how);
 
 /*
  * What was in doubt has not happened: end its move. Context: the change lock; sleeps.
@@ -77,15 +81,6 @@ struct dmr_removed {
  */
 int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
 	       struct dmr_removed *removed);
-
-/*
- * The first remap that ends above @from, or NULL. Context: the change lock, so that no
- * remap goes but by the caller; does not sleep.
- */
-struct dmr_remap *dmr_next(struct dmr_core *core, u64 from);
-
-/* Sectors [@from, @to) of @remap as a remap of their own, or NULL. Context: sleeps. */
-struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to);
 
 /**
  * dmr_next_window - the next remaps that can be removed in one window

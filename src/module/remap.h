@@ -40,9 +40,18 @@ struct dmr_extent {
 	u64		max_gap;
 };
 
-/* What dmr_remap.ext.flags says of a remap that is being moved (relocate.h). */
+/*
+ * What dmr_remap.ext.flags says: of a remap that is being moved (relocate.h) ...
+ */
 #define DMR_ADDING	0x01	/* published, but main still has the data */
 #define DMR_REMOVING	0x02	/* the spare still has the data */
+/* ... of what the medium did (repair.h) ... */
+#define DMR_LOST	0x04	/* the spare sectors hold no data: reads fail */
+#define DMR_PENDING	0x08	/* could not be read: writes are seen to */
+#define DMR_DOUBT	0x10	/* a commit may be on disk or not: writes fail */
+/* ... and of what is no remap, though the same kind of object. */
+#define DMR_HOLE	0x20	/* pending sectors of main: in the table, not on the spare */
+#define DMR_ASIDE	0x40	/* spare sectors never to be used: in no table */
 
 /**
  * struct dmr_remap - an entry of the table
@@ -50,7 +59,8 @@ struct dmr_extent {
  *		builds the new array the readers walk the old one
  * @start:	first main sector; never changes while in the table
  * @ext:	where on the spare; its length is the remap's, its flags are DMR_*:
- *		written under the core's change lock, read under RCU
+ *		written under the core's change lock, read under RCU. That of a
+ *		DMR_HOLE hangs in core.holes, by @start
  */
 struct dmr_remap {
 	struct dmr_remap __rcu *next[2];

@@ -32,6 +32,18 @@ struct dmr_child {
 	struct bio		bio;
 };
 
+/**
+ * struct dmr_probe - a part of a bio that is sent again
+ * @dm:		the bio of device-mapper that it is a part of
+ * @done:	it has ended
+ * @bio:	must be last
+ */
+struct dmr_probe {
+	struct bio		*dm;
+	struct completion	done;
+	struct bio		bio;
+};
+
 /*
  *----------------------------------------------------------------
  * Where to
@@ -52,6 +64,10 @@ static void dmr_route_moving(const struct dmr_move *m, u8 flags, bool write,
 		return;
 	}
 	route->end = min(route->end, m->last);
+	if (READ_ONCE(m->held)) {
+		route->side = DMR_WAIT;
+		return;
+	}
 
 	/* lo first: it never passes a hi that was not seen yet. */
 	lo = smp_load_acquire(&m->lo);
@@ -77,11 +93,39 @@ static void dmr_route_discard(struct dmr_route *route)
 		route->side = DMR_MAIN;
 }
 
-void dmr_route_rare(const struct dmr_core *core, enum req_op op, u8 flags, u64 start,
+/*
+ * What could not be read, or was not: reads of lost sectors have no answer, and writes
+ * need more than to be sent. A discard changes nothing of that.
+ */
+static void dmr_route_medium(const struct dmr_remap *remap, enum req_op op, u8 flags,
+			     struct dmr_route *route)
+{
+	if (flags & DMR_HOLE)
+		route->side = DMR_MAIN;
+	if (op == REQ_OP_DISCARD)
+		route->side = flags & DMR_LOST ? DMR_NONE : route->side;
+	else if (op_is_write(op) || flags & DMR_LOST)
+		route->side = DMR_FAIL;
+	else if (flags & DMR_HOLE && time_before64(get_jiffies_64(), remap->ext.start))
+		route->side = DMR_FAIL;
+}
+
+void dmr_route_rare(const struct dmr_core *core, enum req_op op,
+		    const struct dmr_remap *remap, u8 flags, u64 start,
 		    struct dmr_route *route)
 {
-	if (flags)
-		dmr_route_moving(&core->move, flags, op_is_write(op), start, route);
+	bool write = op_is_write(op);
+
+	if (flags & DMR_DOUBT && write) {
+		route->side = DMR_FAIL;
+		return;
+	}
+	if (flags & DMR_ADDING || (flags & DMR_REMOVING && !(flags & DMR_LOST)))
+		dmr_route_moving(&core->move, flags, write, start, route);
+	else if (flags & (DMR_LOST | DMR_PENDING))
+		dmr_route_medium(remap, op, flags, route);
+	else if (flags & DMR_HOLE)
+		route->side = DMR_MAIN;
 	if (op == REQ_OP_DISCARD && !bdev_max_discard_sectors(core->spare_bdev))
 		dmr_route_discard(route);
 }
@@ -123,6 +167,19 @@ void dmr_resend_waiting(struct dmr_core *core)
 	queue_work(core->wq, &core->resend);
 }
 
+static void dmr_probe_end(struct bio *bio)
+{
+	complete(&container_of(bio, struct dmr_probe, bio)->done);
+}
+
+/* What device-mapper accounts for is its own bio. */
+static struct bio *dmr_dm_bio(struct bio *parent)
+{
+	if (parent->bi_end_io != dmr_probe_end)
+		return parent;
+	return container_of(parent, struct dmr_probe, bio)->dm;
+}
+
 /* Let a write wait for its window, unless that has moved on meanwhile. */
 static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
 {
@@ -131,7 +188,8 @@ static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
 	bool waits;
 
 	spin_lock_irq(&m->lock);
-	waits = m->active && start >= m->lo && start < m->hi;
+	waits = m->active && ((start >= m->lo && start < m->hi) ||
+			      (m->held && start >= m->first && start < m->last));
 	if (waits)
 		bio_list_add(&m->waiting, bio);
 	spin_unlock_irq(&m->lock);
@@ -158,6 +216,26 @@ static void dmr_child_end(struct bio *bio)
 	bio_put(bio);
 	/* The core may go with the parent. */
 	bio_endio(parent);
+}
+
+/*
+ * Blocks of a move that could not be read were written, by a bio to both sides: there
+ * is data on the spare now. Called with the move's lock.
+ */
+static void dmr_rewritten(struct dmr_move *m, u64 start, u64 end)
+{
+	size_t lo = 0, hi = m->nr_lost;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if ((m->lost[mid] & ~DMR_REWRITTEN) < start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < m->nr_lost && (m->lost[lo] & ~DMR_REWRITTEN) < end; lo++)
+		m->lost[lo] |= DMR_REWRITTEN;
 }
 
 /* No fault of the medium: whoever asked will write zeroes instead, to both sides. */
@@ -187,6 +265,8 @@ static void dmr_dual_end(struct bio *bio)
 		dmr_parent_error(parent, bio->bi_status);
 	else if (bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
 		m->error = bio->bi_status;
+	else if (m->nr_lost && !bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
+		dmr_rewritten(m, old->start, old->end);
 	last = atomic_dec_and_test(&old->left);
 	if (last)
 		list_del(&old->node);
@@ -233,7 +313,7 @@ static void dmr_send_part(struct dmr_core *core, struct bio *parent,
 	child->bio.bi_end_io = dmr_child_end;
 	bio_inc_remaining(parent);
 	bio_advance(parent, sectors << SECTOR_SHIFT);
-	dm_submit_bio_remap(parent, &child->bio);
+	dm_submit_bio_remap(dmr_dm_bio(parent), &child->bio);
 }
 
 /* Put a write to both sides on the list, unless one that it overlaps is there. */
@@ -286,8 +366,8 @@ static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
 	dmr_count(core, DMR_STAT_WRITTEN_TWICE, 1);
 	bio_inc_remaining(parent);
 	bio_advance(parent, sectors << SECTOR_SHIFT);
-	dm_submit_bio_remap(parent, &main->bio);
-	dm_submit_bio_remap(parent, &spare->bio);
+	dm_submit_bio_remap(dmr_dm_bio(parent), &main->bio);
+	dm_submit_bio_remap(dmr_dm_bio(parent), &spare->bio);
 	return true;
 }
 
@@ -318,6 +398,9 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 			if (!dmr_send_both(core, parent, ref, &route))
 				return;
 			break;
+		case DMR_FAIL:
+			dmr_parent_error(parent, BLK_STS_MEDIUM);
+			fallthrough;
 		case DMR_NONE:
 			dmr_core_leave(ref);
 			bio_advance(parent, (route.end - parent->bi_iter.bi_sector)
@@ -345,6 +428,50 @@ static void dmr_resend_work(struct work_struct *work)
 		dmr_send(core, bio);
 }
 
+static struct dmr_probe *dmr_probe_alloc(struct dmr_core *core, struct bio *bio,
+					 struct block_device *bdev, u64 from, u64 to)
+{
+	struct bio *part = bio_alloc_clone(bdev, bio, GFP_NOIO, &core->probes);
+	struct dmr_probe *probe = container_of(part, struct dmr_probe, bio);
+
+	bio_trim(part, from - bio->bi_iter.bi_sector, to - from);
+	/* We may wait, and are not polled. */
+	part->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED);
+	part->bi_end_io = dmr_probe_end;
+	probe->dm = bio;
+	init_completion(&probe->done);
+	return probe;
+}
+
+static blk_status_t dmr_probe_wait(struct dmr_probe *probe)
+{
+	blk_status_t status;
+
+	wait_for_completion_io(&probe->done);
+	status = probe->bio.bi_status;
+	bio_put(&probe->bio);
+	return status;
+}
+
+blk_status_t dmr_probe(struct dmr_core *core, struct bio *bio, u64 from, u64 to)
+{
+	struct dmr_probe *probe = dmr_probe_alloc(core, bio, bio->bi_bdev, from, to);
+
+	dmr_resend(core, &probe->bio);
+	return dmr_probe_wait(probe);
+}
+
+blk_status_t dmr_part_io(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
+			 struct block_device *bdev, u64 sector, blk_opf_t opf)
+{
+	struct dmr_probe *probe = dmr_probe_alloc(core, bio, bdev, from, to);
+
+	probe->bio.bi_iter.bi_sector = sector;
+	probe->bio.bi_opf |= opf;
+	dm_submit_bio_remap(bio, &probe->bio);
+	return dmr_probe_wait(probe);
+}
+
 int dmr_route_init(struct dmr_core *core)
 {
 	int r;
@@ -361,16 +488,26 @@ int dmr_route_init(struct dmr_core *core)
 	if (r)
 		return r;
 
+	r = bioset_init(&core->probes, DMR_MIN_CHILDREN,
+			offsetof(struct dmr_probe, bio), 0);
+	if (r)
+		goto bad_probes;
+
 	core->wq = alloc_workqueue("dm-remap-v4", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
-	if (!core->wq) {
-		bioset_exit(&core->bios);
-		return -ENOMEM;
-	}
+	if (!core->wq)
+		goto bad_wq;
 	return 0;
+
+bad_wq:
+	bioset_exit(&core->probes);
+bad_probes:
+	bioset_exit(&core->bios);
+	return -ENOMEM;
 }
 
 void dmr_route_exit(struct dmr_core *core)
 {
 	destroy_workqueue(core->wq);
+	bioset_exit(&core->probes);
 	bioset_exit(&core->bios);
 }

@@ -18,9 +18,11 @@
  * @DMR_SPARE:	spare device
  * @DMR_BOTH:	a write behind the window of a move: both
  * @DMR_WAIT:	a write inside the window: not yet
- * @DMR_NONE:	nowhere: a discard for a spare that cannot discard, which is done
+ * @DMR_NONE:	nowhere: a discard of what cannot be discarded, which is done
+ * @DMR_FAIL:	nowhere: it fails at once, as on a bad medium. A write will be seen to
+ *		by fault.h, a read has its answer
  */
-enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_WAIT, DMR_NONE };
+enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_WAIT, DMR_NONE, DMR_FAIL };
 
 /**
  * struct dmr_route - how the first run of a bio is to be sent
@@ -34,8 +36,9 @@ struct dmr_route {
 	u64		spare;
 };
 
-/* What dmr_route() leaves to it: a remap that is being moved, and discards. */
-void dmr_route_rare(const struct dmr_core *core, enum req_op op, u8 flags, u64 start,
+/* What dmr_route() leaves to it: flags, and discards. */
+void dmr_route_rare(const struct dmr_core *core, enum req_op op,
+		    const struct dmr_remap *remap, u8 flags, u64 start,
 		    struct dmr_route *route);
 
 /**
@@ -66,7 +69,7 @@ static inline void dmr_route(const struct dmr_core *core, enum req_op op, u64 st
 	/* Pairs with the release of whoever set them: the move was set up before. */
 	flags = smp_load_acquire(&run.remap->ext.flags);
 	if (unlikely(flags || op == REQ_OP_DISCARD))
-		dmr_route_rare(core, op, flags, start, route);
+		dmr_route_rare(core, op, run.remap, flags, start, route);
 }
 
 /**
@@ -87,6 +90,36 @@ void dmr_resend(struct dmr_core *core, struct bio *bio);
  * Context: any.
  */
 void dmr_resend_waiting(struct dmr_core *core);
+
+/**
+ * dmr_probe - send a part of a bio again, and wait for it
+ * @core:	the core
+ * @bio:	of device-mapper, as it was in map, its sector that of main; not counted
+ * @from:	first main sector of the part
+ * @to:		first behind the last
+ *
+ * As the map says now. A part of a read has its data where the bio has it.
+ *
+ * Context: a worker that holds no lock that a verb holds; sleeps, allocates nothing
+ * that reclaim may have to wait for.
+ * Return: the status of the part.
+ */
+blk_status_t dmr_probe(struct dmr_core *core, struct bio *bio, u64 from, u64 to);
+
+/**
+ * dmr_part_io - send a part of a bio to a device, and wait for it
+ * @core:	the core
+ * @bio:	as in dmr_probe()
+ * @from:	first main sector of the part
+ * @to:		first behind the last
+ * @bdev:	where to
+ * @sector:	first sector there
+ * @opf:	flags on top of the bio's
+ *
+ * Past the map, and not counted. Context, return: as dmr_probe(), under any lock.
+ */
+blk_status_t dmr_part_io(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
+			 struct block_device *bdev, u64 sector, blk_opf_t opf);
 
 /**
  * dmr_route_init - set up what belongs to routing in a core

@@ -117,6 +117,13 @@ u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start)
 	return ext->gap;
 }
 
+struct dmr_extent *dmr_spare_next(const struct dmr_spare *sp, u64 from)
+{
+	struct dmr_extent *ext = dmr_spare_from(sp, from);
+
+	return ext == &sp->end ? NULL : ext;
+}
+
 void dmr_spare_extend(struct dmr_spare *sp, u64 size)
 {
 	u64 more = size - sp->end.start;

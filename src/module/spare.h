@@ -66,6 +66,9 @@ u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start);
 /* Likewise, the highest such gap. */
 u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start);
 
+/* The first extent in use that starts at @from or above, or NULL. */
+struct dmr_extent *dmr_spare_next(const struct dmr_spare *sp, u64 from);
+
 /* The device has grown to @size sectors. */
 void dmr_spare_extend(struct dmr_spare *sp, u64 size);
 

@@ -7,6 +7,7 @@
  */
 #include "compat.h"
 #include "core.h"
+#include "fault.h"
 #include "message.h"
 #include "route.h"
 
@@ -22,18 +23,11 @@
  * @user:	its share in the core
  * @main:	main device
  * @spare:	spare device
- * @manual:	as the table had it
  */
 struct dmr_target {
 	struct dmr_user	user;
 	struct dm_dev	*main;
 	struct dm_dev	*spare;
-	bool		manual;
-};
-
-/* Of each bio: what it is counted in, or NULL. */
-struct dmr_bio {
-	struct percpu_ref *ref;
 };
 
 static struct dmr_core *dmr_core_of(struct dm_target *ti)
@@ -111,7 +105,7 @@ static int dmr_parse_options(struct dm_target *ti, struct dm_arg_set *as,
 		const char *word = dm_shift_arg(as);
 
 		if (!strcasecmp(word, "manual")) {
-			t->manual = true;
+			t->user.manual = true;
 		} else if (!strcasecmp(word, "volatile")) {
 			t->user.volatile_ = true;
 		} else if (!strcasecmp(word, "format")) {
@@ -290,6 +284,13 @@ static int dmr_send_to(struct bio *bio, struct block_device *bdev, u64 sector)
 	return DM_MAPIO_REMAPPED;
 }
 
+/* What it covers, should it have to be sent again: drivers use it up. */
+static void dmr_remember(struct dmr_bio *b, const struct bio *bio, u64 start)
+{
+	b->fault.iter = bio->bi_iter;
+	b->fault.iter.bi_sector = start;
+}
+
 /* Bios that map itself completes or hands over are not in flight. */
 static void dmr_uncount(struct dmr_bio *b)
 {
@@ -313,13 +314,22 @@ static int dmr_map_slow(struct dmr_core *core, struct bio *bio, u64 start,
 {
 	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
 
+	bool write = op_is_write(bio_op(bio));
+
 	dmr_uncount(b);
-	if (route->side == DMR_NONE) {
+	if (route->side == DMR_NONE || (route->side == DMR_FAIL && !write)) {
 		if (route->end - start < bio_sectors(bio))
 			dm_accept_partial_bio(bio, route->end - start);
+		b->fault.state = DMR_FAULT_DONE;
+		if (route->side == DMR_FAIL)
+			bio->bi_status = BLK_STS_MEDIUM;
 		bio_endio(bio);
 	} else if (bio->bi_opf & REQ_NOWAIT) {
+		b->fault.state = DMR_FAULT_DONE;
 		bio_wouldblock_error(bio);
+	} else if (route->side == DMR_FAIL) {
+		b->fault.state = DMR_FAULT_CARE;
+		dmr_fault_take(core, bio, BLK_STS_MEDIUM);
 	} else {
 		bio->bi_iter.bi_sector = start;
 		dmr_resend(core, bio);
@@ -336,6 +346,8 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 	struct dmr_route route;
 
 	b->ref = NULL;
+	b->fault.state = DMR_FAULT_NONE;
+	dmr_remember(b, bio, start);
 	if (unlikely(start == end))
 		return dmr_map_flush(core, bio);
 
@@ -350,8 +362,10 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 
 	if (unlikely(route.side > DMR_SPARE))
 		return dmr_map_slow(core, bio, start, &route);
-	if (route.end < end)
+	if (route.end < end) {
 		dm_accept_partial_bio(bio, route.end - start);
+		dmr_remember(b, bio, start);
+	}
 	if (route.side == DMR_MAIN)
 		return dmr_send_to(bio, core->main, start);
 	return dmr_send_to(bio, core->spare_bdev, route.spare);
@@ -360,12 +374,19 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
 	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
+	struct dmr_core *core = dmr_core_of(ti);
 
-	if (unlikely(*error) && *error != BLK_STS_AGAIN &&
-	    *error != BLK_STS_NOTSUPP)
-		dmr_count_error(dmr_core_of(ti), bio);
-	if (likely(b->ref))
+	/* First: what is taken over must not be waited for. */
+	if (likely(b->ref)) {
 		dmr_core_leave(b->ref);
+		b->ref = NULL;
+	}
+	if (likely(!*error))
+		return DM_ENDIO_DONE;
+	if (dmr_fault_take(core, bio, *error))
+		return DM_ENDIO_INCOMPLETE;
+	if (*error != BLK_STS_AGAIN && *error != BLK_STS_NOTSUPP)
+		dmr_count_error(core, bio);
 	return DM_ENDIO_DONE;
 }
 
@@ -379,14 +400,15 @@ static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
 static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxlen)
 {
 	u64 low = dmr_user_spare_low(&t->user);
-	unsigned int nr = t->manual + t->user.volatile_ +
+	bool manual = dmr_user_manual(&t->user);
+	unsigned int nr = manual + t->user.volatile_ +
 			  2 * !!t->user.main_id[0] + 2 * (low != DMR_LOW_DEFAULT);
 	size_t sz = 0;
 
 	DMEMIT("%s %s", t->main->name, t->spare->name);
 	if (nr)
 		DMEMIT(" %u", nr);
-	if (t->manual)
+	if (manual)
 		DMEMIT(" manual");
 	if (t->user.volatile_)
 		DMEMIT(" volatile");

@@ -281,8 +281,12 @@ static struct answer { const char *name; int err; u64 seen; } answers[] = {
 	{ "ENOSPC", ENOSPC, 0 },
 };
 
-/* Of device-mapper itself, for words that are no device. */
+/*
+ * Of device-mapper itself, for words that are no device. EUCLEAN: a volatile life may have
+ * put data where an earlier one had its metadata.
+ */
 static struct answer table_answers[] = {
+	{ "EUCLEAN", EUCLEAN, 0 },
 	{ "ENXIO", ENXIO, 0 }, { "ENODEV", ENODEV, 0 }, { "ENOTBLK", ENOTBLK, 0 },
 	{ "EACCES", EACCES, 0 },
 };

@@ -63,6 +63,12 @@ check()
 	fi
 }
 
+# fails <command>...: as a command for check
+fails()
+{
+	! "$@"
+}
+
 # same <what> <found> <expected>
 same()
 {

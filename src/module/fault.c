@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "fault.h"
+#include "repair.h"
+#include "route.h"
+
+#include <linux/bio.h>
+#include <linux/jiffies.h>
+#include <linux/sched/mm.h>
+
+/* So many blocks that fail without a success between: is main there at all? */
+#define DMR_MAX_STREAK 64
+
+/**
+ * struct dmr_narrow - a failed bio, on its way through its blocks
+ * @core:	the core
+ * @bio:	the bio, as it was in map
+ * @at:		the main sector to go on with
+ * @end:	first behind the last
+ * @step:	sectors to try next
+ * @bad:	blocks before @at, from here on, have failed and are not yet seen to
+ * @error:	what the last of them failed with
+ * @result:	what the caller gets
+ * @deadline:	what is not reached by then has its error
+ */
+struct dmr_narrow {
+	struct dmr_core	*core;
+	struct bio	*bio;
+	u64		at;
+	u64		end;
+	u64		step;
+	u64		bad;
+	blk_status_t	error;
+	blk_status_t	result;
+	unsigned long	deadline;
+};
+
+static bool dmr_fault_over(const struct dmr_narrow *n)
+{
+	return time_after(jiffies, n->deadline) ||
+	       READ_ONCE(n->core->auto_) == DMR_AUTO_TRIPPED;
+}
+
+/* How is the run from n->at on served? */
+static enum dmr_side dmr_narrow_route(const struct dmr_narrow *n, u64 *end)
+{
+	struct dmr_route route;
+
+	rcu_read_lock();
+	dmr_route(n->core, bio_op(n->bio), n->at, n->end, &route);
+	rcu_read_unlock();
+	*end = route.end;
+	return route.side;
+}
+
+static void dmr_narrow_failed(struct dmr_narrow *n)
+{
+	if (atomic_inc_return(&n->core->streak) >= DMR_MAX_STREAK)
+		dmr_repair_streak(n->core);
+}
+
+/* More at a time again, as long as it goes well. */
+static void dmr_narrow_good(struct dmr_narrow *n, u64 to)
+{
+	if (atomic_read(&n->core->streak))
+		atomic_set(&n->core->streak, 0);
+	n->step = 2 * (to - n->at);
+	n->at = to;
+	n->bad = to;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Writes
+ *----------------------------------------------------------------
+ */
+
+/* Find a place for the blocks that have failed. */
+static void dmr_write_mend(struct dmr_narrow *n)
+{
+	blk_status_t status;
+
+	if (n->bad == n->at)
+		return;
+	status = dmr_fault_over(n) ? n->error :
+		 dmr_repair_write(n->core, n->bio, n->bad, n->at, n->error);
+	if (status)
+		n->result = status;
+	n->bad = n->at;
+}
+
+/* Send some blocks again; those that fail alone are bad. */
+static void dmr_write_try(struct dmr_narrow *n, u64 to)
+{
+	blk_status_t status = dmr_probe(n->core, n->bio, n->at, to);
+
+	if (!status) {
+		dmr_write_mend(n);
+		dmr_narrow_good(n, to);
+	} else if (!dmr_medium_error(status)) {
+		dmr_write_mend(n);
+		n->result = status;
+		n->at = to;
+		n->bad = to;
+	} else if (to - n->at > n->core->block) {
+		n->step = round_up((to - n->at) / 2, n->core->block);
+	} else {
+		dmr_narrow_failed(n);
+		n->error = status;
+		n->at = to;
+	}
+}
+
+/* Only what was not sent needs us, if remapping is by hand. */
+static bool dmr_write_wanted(struct dmr_narrow *n)
+{
+	u64 at = n->at, end;
+	bool wanted = false;
+
+	if (READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
+		return true;
+	for (; n->at < n->end && !wanted; n->at = end)
+		wanted = dmr_narrow_route(n, &end) == DMR_FAIL;
+	n->at = at;
+	return wanted;
+}
+
+static void dmr_write_narrow(struct dmr_narrow *n)
+{
+	u64 end;
+
+	if (!dmr_write_wanted(n)) {
+		n->result = n->error;
+		return;
+	}
+	while (n->at < n->end) {
+		if (dmr_fault_over(n) && dmr_narrow_route(n, &end) != DMR_FAIL) {
+			n->result = n->error;
+			break;
+		}
+		if (dmr_narrow_route(n, &end) == DMR_FAIL) {
+			dmr_write_mend(n);
+			n->error = BLK_STS_IOERR;
+			n->bad = n->at;
+			n->at = end;
+			n->result = dmr_repair_write(n->core, n->bio, n->bad, end,
+						     n->error) ?: n->result;
+			n->bad = end;
+			continue;
+		}
+		dmr_write_try(n, min3(n->at + n->step, end, n->end));
+	}
+	dmr_write_mend(n);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Reads
+ *----------------------------------------------------------------
+ */
+
+/*
+ * A block that has failed alone, and fails again, is pending; one that comes back is
+ * weak. @alone: it has failed so before.
+ */
+static void dmr_read_block(struct dmr_narrow *n, u64 to, bool alone)
+{
+	blk_status_t status = dmr_probe(n->core, n->bio, n->at, to);
+
+	if (status && dmr_medium_error(status) && !alone) {
+		alone = true;
+		status = dmr_probe(n->core, n->bio, n->at, to);
+	}
+	if (!status) {
+		if (alone) {
+			dmr_count(n->core, DMR_STAT_WEAK, to - n->at);
+			dmr_repair_note(n->core, n->at, to, true);
+		}
+		dmr_narrow_good(n, to);
+		return;
+	}
+	n->result = status;
+	if (dmr_medium_error(status)) {
+		dmr_narrow_failed(n);
+		dmr_repair_note(n->core, n->at, to, false);
+	}
+	n->at = to;
+}
+
+static void dmr_read_try(struct dmr_narrow *n, u64 to, bool alone)
+{
+	blk_status_t status;
+
+	if (to - n->at <= n->core->block) {
+		dmr_read_block(n, to, alone);
+		return;
+	}
+	status = dmr_probe(n->core, n->bio, n->at, to);
+	if (!status) {
+		dmr_narrow_good(n, to);
+	} else if (dmr_medium_error(status)) {
+		n->step = round_up((to - n->at) / 2, n->core->block);
+	} else {
+		n->result = status;
+		n->at = to;
+	}
+}
+
+static void dmr_read_narrow(struct dmr_narrow *n)
+{
+	bool alone = n->end - n->at <= n->core->block;
+	u64 end;
+
+	while (n->at < n->end) {
+		if (dmr_fault_over(n)) {
+			n->result = n->error;
+			break;
+		}
+		if (dmr_narrow_route(n, &end) == DMR_FAIL) {
+			n->result = BLK_STS_MEDIUM;
+			n->at = end;
+			continue;
+		}
+		dmr_read_try(n, min3(n->at + n->step, end, n->end), alone);
+	}
+}
+
+/*
+ *----------------------------------------------------------------
+ * Taking over
+ *----------------------------------------------------------------
+ */
+
+static void dmr_fault_work(struct work_struct *work)
+{
+	struct dmr_fault *f = container_of(work, struct dmr_fault, work);
+	struct dmr_bio *b = container_of(f, struct dmr_bio, fault);
+	struct bio *bio = dm_bio_from_per_bio_data(b, sizeof(*b));
+	unsigned int noio = memalloc_noio_save();
+	struct dmr_narrow n = {
+		.core = f->core,
+		.bio = bio,
+		.at = f->iter.bi_sector,
+		.end = f->iter.bi_sector + (f->iter.bi_size >> SECTOR_SHIFT),
+		.bad = f->iter.bi_sector,
+		.error = f->status,
+		.deadline = jiffies + (unsigned long)f->core->budget * HZ,
+	};
+
+	bio->bi_iter = f->iter;
+	bio->bi_status = BLK_STS_OK;
+	/* Its parts are sectors of a partition once more, not yet of the disk. */
+	bio_clear_flag(bio, BIO_REMAPPED);
+	n.step = round_up((n.end - n.at + 1) / 2, n.core->block);
+	if (op_is_write(bio_op(bio)))
+		dmr_write_narrow(&n);
+	else
+		dmr_read_narrow(&n);
+	memalloc_noio_restore(noio);
+
+	if (!n.result)
+		dmr_count(n.core, DMR_STAT_SAVED, 1);
+	f->state = DMR_FAULT_DONE;
+	/* The core may go with the bio. */
+	bio->bi_status = n.result;
+	bio_endio(bio);
+}
+
+/* Is the error one that something can be done about? */
+static bool dmr_fault_wants(const struct dmr_core *core, const struct bio *bio,
+			    const struct dmr_fault *f, blk_status_t status)
+{
+	bool writes;
+
+	if (f->state != DMR_FAULT_NONE || !dmr_medium_error(status) || !f->iter.bi_size)
+		return f->state == DMR_FAULT_CARE;
+	if (bio->bi_opf & (REQ_RAHEAD | REQ_FAILFAST_MASK))
+		return false;
+
+	writes = bio_op(bio) == REQ_OP_WRITE || bio_op(bio) == REQ_OP_WRITE_ZEROES;
+	if (!writes && bio_op(bio) != REQ_OP_READ)
+		return false;
+	if (READ_ONCE(core->auto_) == DMR_AUTO_ON)
+		return !READ_ONCE(core->readonly) || !writes;
+	/* By hand, or too late: but what is lost can be written still. */
+	return writes && (READ_ONCE(core->lost) || READ_ONCE(core->pending));
+}
+
+bool dmr_fault_take(struct dmr_core *core, struct bio *bio, blk_status_t status)
+{
+	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
+	struct dmr_fault *f = &b->fault;
+
+	if (!dmr_fault_wants(core, bio, f, status))
+		return false;
+	f->status = status;
+	f->core = core;
+	INIT_WORK(&f->work, dmr_fault_work);
+	queue_work(core->mender, &f->work);
+	return true;
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "map.h"
+
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+/* What a part has of its whole; a move is the whole's alone. */
+#define DMR_MEDIUM (DMR_LOST | DMR_PENDING | DMR_HOLE)
+
+int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap)
+{
+	if (batch->nr == batch->room) {
+		size_t room = max_t(size_t, 16, 2 * batch->room);
+		struct dmr_remap **remaps;
+
+		remaps = kvmalloc_array(room, sizeof(*remaps),
+					GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+		if (!remaps)
+			return -ENOMEM;
+		if (batch->nr)
+			memcpy(remaps, batch->remaps, batch->nr * sizeof(*remaps));
+		kvfree(batch->remaps);
+		batch->remaps = remaps;
+		batch->room = room;
+	}
+	batch->remaps[batch->nr++] = remap;
+	return 0;
+}
+
+void dmr_batch_exit(struct dmr_batch *batch)
+{
+	kvfree(batch->remaps);
+}
+
+static void dmr_map_count(struct dmr_core *core, u8 flags, s64 sectors)
+{
+	/* What is being added is as it was on main, to whoever asks. */
+	if (flags & DMR_ADDING)
+		return;
+	if (flags & DMR_LOST)
+		WRITE_ONCE(core->lost, core->lost + sectors);
+	if (flags & DMR_PENDING)
+		WRITE_ONCE(core->pending, core->pending + sectors);
+	if ((flags & (DMR_PENDING | DMR_HOLE)) == DMR_PENDING)
+		core->nr_pending += sectors < 0 ? -1 : 1;
+}
+
+static void dmr_hole_link(struct dmr_core *core, struct dmr_remap *hole)
+{
+	struct rb_node **link = &core->holes.rb_node;
+	struct rb_node *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = hole->start < rb_entry(parent, struct dmr_remap, ext.node)->start ?
+		       &parent->rb_left : &parent->rb_right;
+	}
+	rb_link_node(&hole->ext.node, parent, link);
+	rb_insert_color(&hole->ext.node, &core->holes);
+}
+
+void dmr_map_insert(struct dmr_core *core, struct dmr_remap *remap)
+{
+	u8 flags = remap->ext.flags;
+
+	dmr_table_insert(&core->table, remap);
+	dmr_map_count(core, flags, remap->ext.len);
+	if (!(flags & DMR_HOLE))
+		return;
+	core->nr_holes++;
+	core->hole_sectors += remap->ext.len;
+	dmr_hole_link(core, remap);
+}
+
+void dmr_map_remove(struct dmr_core *core, struct dmr_remap *remap)
+{
+	u8 flags = remap->ext.flags;
+
+	dmr_table_remove(&core->table, remap);
+	dmr_map_count(core, flags, -remap->ext.len);
+	if (!(flags & DMR_HOLE))
+		return;
+	core->nr_holes--;
+	core->hole_sectors -= remap->ext.len;
+	rb_erase(&remap->ext.node, &core->holes);
+	RB_CLEAR_NODE(&remap->ext.node);
+}
+
+void dmr_map_flags(struct dmr_core *core, struct dmr_remap *remap, u8 set, u8 clear)
+{
+	u8 flags = remap->ext.flags;
+
+	dmr_map_count(core, flags, -remap->ext.len);
+	flags = (flags & ~clear) | set;
+	dmr_map_count(core, flags, remap->ext.len);
+	/* Pairs with dmr_route(): the move, or what it left, is all there. */
+	smp_store_release(&remap->ext.flags, flags);
+}
+
+struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
+{
+	struct dmr_remap *remap;
+
+	do {
+		rcu_read_lock();
+		remap = dmr_table_next(&core->table, from);
+		rcu_read_unlock();
+		if (remap)
+			from = dmr_remap_end(remap);
+	} while (remap && remap->ext.flags & DMR_HOLE);
+	return remap;
+}
+
+struct dmr_remap *dmr_mapped(struct dmr_core *core, u64 first, u64 last)
+{
+	struct dmr_run run;
+
+	for (u64 from = first; from < last; from = run.end) {
+		rcu_read_lock();
+		dmr_table_lookup(&core->table, from, last, &run);
+		rcu_read_unlock();
+		if (run.remap && !(run.remap->ext.flags & DMR_HOLE))
+			return run.remap;
+	}
+	return NULL;
+}
+
+struct dmr_remap *dmr_next_hole(const struct dmr_core *core, u64 from)
+{
+	struct rb_node *node = core->holes.rb_node;
+	struct dmr_remap *found = NULL;
+
+	while (node) {
+		struct dmr_remap *hole = rb_entry(node, struct dmr_remap, ext.node);
+
+		if (dmr_remap_end(hole) > from) {
+			found = hole;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+
+void dmr_part_init(struct dmr_remap *part, const struct dmr_remap *remap, u64 from,
+		   u64 to)
+{
+	part->start = from;
+	part->ext.start = remap->ext.start;
+	if (!(remap->ext.flags & DMR_HOLE))
+		part->ext.start += from - remap->start;
+	part->ext.len = to - from;
+	part->ext.flags = remap->ext.flags & DMR_MEDIUM;
+}
+
+struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to)
+{
+	struct dmr_remap *part = dmr_remap_alloc();
+
+	if (part)
+		dmr_part_init(part, remap, from, to);
+	return part;
+}
+
+int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken)
+{
+	struct dmr_remap *hole;
+
+	while ((hole = dmr_next_hole(core, first)) && hole->start < last) {
+		if (dmr_batch_push(taken, hole))
+			return -ENOMEM;
+		/* For a while its sectors are as any others: no harm is in that. */
+		dmr_map_remove(core, hole);
+	}
+	return 0;
+}
+
+/* Those runs of a hole that are not mapped are holes of their own now. */
+static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole, u64 from,
+			 u64 end)
+{
+	struct dmr_run run;
+
+	for (; from < end; from = run.end) {
+		struct dmr_remap *part;
+
+		rcu_read_lock();
+		dmr_table_lookup(&core->table, from, end, &run);
+		rcu_read_unlock();
+		if (run.remap)
+			continue;
+		part = dmr_remap_part(hole, from, run.end);
+		if (part)
+			dmr_map_insert(core, part);
+	}
+}
+
+void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken, u64 first, u64 last)
+{
+	if (taken->nr)
+		synchronize_rcu();
+	for (size_t i = 0; i < taken->nr; i++) {
+		struct dmr_remap *hole = taken->remaps[i];
+		u64 end = dmr_remap_end(hole);
+
+		dmr_hole_put(core, hole, hole->start, first < last ? min(first, end) : end);
+		if (first < last)
+			dmr_hole_put(core, hole, max(last, hole->start), end);
+		dmr_remap_free(hole);
+	}
+	dmr_batch_exit(taken);
+	*taken = (struct dmr_batch) {};
+}
+
+void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split)
+{
+	struct dmr_remap *in_table[] = { split->left, split->mid, split->right };
+	struct dmr_remap *on_spare[] = { split->left, split->place, split->right };
+	struct dmr_extent *parts[3];
+	unsigned int nr = 0;
+
+	for (int i = 0; i < 3; i++)
+		if (in_table[i])
+			dmr_map_insert(core, in_table[i]);
+	/* Lest a reader miss the parts, which came behind him, and then the whole. */
+	synchronize_rcu();
+	dmr_map_remove(core, split->whole);
+	synchronize_rcu();
+
+	for (int i = 0; i < 3; i++)
+		if (on_spare[i])
+			parts[nr++] = &on_spare[i]->ext;
+	dmr_spare_cut(&core->spare, &split->whole->ext, parts, nr);
+	dmr_remap_free(split->whole);
+	dmr_core_counted(core);
+}
+
+/* It was not published. */
+static void dmr_split_free(const struct dmr_split *split)
+{
+	struct dmr_remap *parts[] = { split->left, split->mid, split->right };
+
+	for (int i = 0; i < 3; i++)
+		if (parts[i])
+			dmr_remap_free(parts[i]);
+}
+
+/* The sectors of a remap from @first to before @last become pending. */
+static int dmr_pending_split(struct dmr_core *core, struct dmr_remap *remap, u64 first,
+			     u64 last)
+{
+	u64 end = dmr_remap_end(remap);
+	struct dmr_split split = { .whole = remap };
+
+	if (remap->start < first)
+		split.left = dmr_remap_part(remap, remap->start, first);
+	if (last < end)
+		split.right = dmr_remap_part(remap, last, end);
+	split.mid = dmr_remap_part(remap, first, last);
+	split.place = split.mid;
+	if (!split.mid || (remap->start < first && !split.left) ||
+	    (last < end && !split.right)) {
+		dmr_split_free(&split);
+		return -ENOMEM;
+	}
+	split.mid->ext.flags |= DMR_PENDING;
+	dmr_split_publish(core, &split);
+	return 0;
+}
+
+static int dmr_pending_hole(struct dmr_core *core, u64 first, u64 last)
+{
+	struct dmr_remap *hole = dmr_remap_alloc();
+
+	if (!hole)
+		return -ENOMEM;
+	hole->start = first;
+	hole->ext.len = last - first;
+	hole->ext.flags = DMR_HOLE | DMR_PENDING;
+	dmr_map_insert(core, hole);
+	dmr_core_counted(core);
+	return 0;
+}
+
+int dmr_pending_set(struct dmr_core *core, u64 first, u64 last)
+{
+	struct dmr_run run;
+	int r = 0;
+
+	for (u64 from = first; from < last && !r; from = run.end) {
+		rcu_read_lock();
+		dmr_table_lookup(&core->table, from, last, &run);
+		rcu_read_unlock();
+		if (!run.remap)
+			r = dmr_pending_hole(core, from, run.end);
+		else if (!(run.remap->ext.flags & (DMR_PENDING | DMR_LOST)))
+			r = dmr_pending_split(core, run.remap, from, run.end);
+		cond_resched();
+	}
+	return r;
+}
+
+void dmr_aside_counted(struct dmr_core *core, const struct dmr_remap *aside)
+{
+	core->nr_aside++;
+	WRITE_ONCE(core->aside, core->aside + aside->ext.len);
+}
+
+void dmr_asides_free(struct dmr_core *core)
+{
+	struct rb_node *node, *next;
+
+	for (node = rb_first(&core->spare.used); node; node = next) {
+		struct dmr_remap *remap = rb_entry(node, struct dmr_remap, ext.node);
+
+		next = rb_next(node);
+		if (!(rb_entry(node, struct dmr_extent, node)->flags & DMR_ASIDE))
+			continue;
+		dmr_spare_give(&core->spare, &remap->ext);
+		dmr_remap_free(remap);
+	}
+	core->nr_aside = 0;
+	WRITE_ONCE(core->aside, 0);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The core's map: what is in the table, and what status counts of it.
+ *
+ * Beside remaps the table has holes: pending sectors of main that nothing maps. They
+ * also hang in core.holes, in order, so that a commit finds them without a walk over
+ * the device.
+ *
+ * Every function wants the change lock.
+ */
+#ifndef DMR_MAP_H
+#define DMR_MAP_H
+
+#include "core.h"
+
+/* Append a remap. Context: sleeps. Return: 0 or -ENOMEM. */
+int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap);
+
+/* Free the array, not the remaps. */
+void dmr_batch_exit(struct dmr_batch *batch);
+
+/**
+ * dmr_map_insert - publish an entry, and count it
+ * @core:	the core
+ * @remap:	not in the table; start, ext and its flags are set. A hole must not
+ *		overlap another
+ *
+ * See dmr_table_insert(). Context: the change lock; does not sleep.
+ */
+void dmr_map_insert(struct dmr_core *core, struct dmr_remap *remap);
+
+/* Unpublish it; readers may hold it until a grace period has passed. */
+void dmr_map_remove(struct dmr_core *core, struct dmr_remap *remap);
+
+/* Change what the flags of an entry of the table say. */
+void dmr_map_flags(struct dmr_core *core, struct dmr_remap *remap, u8 set, u8 clear);
+
+/*
+ * The first remap that ends above @from, or NULL; holes are none. No remap goes but by
+ * the caller, while it has the lock.
+ */
+struct dmr_remap *dmr_next(struct dmr_core *core, u64 from);
+
+/* A remap of some sector from @first to before @last, or NULL. */
+struct dmr_remap *dmr_mapped(struct dmr_core *core, u64 first, u64 last);
+
+/* The first hole that ends above @from, or NULL. */
+struct dmr_remap *dmr_next_hole(const struct dmr_core *core, u64 from);
+
+/**
+ * dmr_remap_part - some sectors of a remap as a remap of their own
+ * @remap:	a remap, or a hole
+ * @from:	first main sector
+ * @to:		first behind the last
+ *
+ * It has the flags that tell of the medium. Context: sleeps (GFP_KERNEL).
+ * Return: the part, in no table and no spare; NULL without memory.
+ */
+struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to);
+
+/* Make @part what dmr_remap_part() returns. Context: any. */
+void dmr_part_init(struct dmr_remap *part, const struct dmr_remap *remap, u64 from,
+		   u64 to);
+
+/**
+ * dmr_holes_take - take out the holes that touch main sectors about to be mapped
+ * @core:	the core
+ * @first:	first main sector
+ * @last:	first behind the last
+ * @taken:	they are added here
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -ENOMEM: some are taken.
+ */
+int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken);
+
+/**
+ * dmr_holes_put - put back what no remap covers of holes that were taken
+ * @core:	the core
+ * @taken:	from dmr_holes_take(); empty afterwards
+ * @first:	what lies from here ...
+ * @last:	... to before here is not put back
+ *
+ * Without memory less is put back: the next failed read finds out again.
+ *
+ * Context: the change lock; sleeps, for a grace period if there were any.
+ */
+void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken, u64 first, u64 last);
+
+/**
+ * struct dmr_split - a remap that is replaced by its parts
+ * @whole:	the remap
+ * @left:	what stays below the middle, or NULL
+ * @right:	what stays above it, or NULL
+ * @mid:	the middle, as it is from now on; may be elsewhere on the spare
+ * @place:	whose the spare sectors of the middle are: @mid, or put aside
+ */
+struct dmr_split {
+	struct dmr_remap	*whole;
+	struct dmr_remap	*left;
+	struct dmr_remap	*right;
+	struct dmr_remap	*mid;
+	struct dmr_remap	*place;
+};
+
+/**
+ * dmr_split_publish - put the parts in the place of the whole, which is freed
+ *
+ * A reader finds the whole or the parts. Whoever looks after it has returned finds
+ * the parts.
+ *
+ * Context: the change lock; sleeps for grace periods.
+ */
+void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split);
+
+/**
+ * dmr_pending_set - main sectors cannot be read where they are served from
+ * @core:	the core
+ * @first:	first main sector
+ * @last:	first behind the last
+ *
+ * In memory; what is remapped stays so.
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -ENOMEM: some are pending.
+ */
+int dmr_pending_set(struct dmr_core *core, u64 first, u64 last);
+
+/* Spare sectors were taken, for good. */
+void dmr_aside_counted(struct dmr_core *core, const struct dmr_remap *aside);
+
+/* Free what was put aside. */
+void dmr_asides_free(struct dmr_core *core);
+
+#endif /* DMR_MAP_H */

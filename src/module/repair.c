@@ -1,0 +1,716 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "repair.h"
+#include "map.h"
+#include "persist.h"
+#include "relocate.h"
+#include "route.h"
+
+#include <linux/bio.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+/* Bytes that are read back at a time: the largest logical block there is. */
+#define DMR_CHECK_BYTES		65536
+
+/* Sectors of main that are read to see whether it is still there. */
+#define DMR_ALIVE_READS		4
+
+/* Spare blocks that one part of a write may find bad before it gives up. */
+#define DMR_MAX_ASIDE		64
+
+/**
+ * struct dmr_repair - a part of a write that needs a place
+ * @core:	the core
+ * @bio:	the write
+ * @from:	first main sector
+ * @to:		first behind the last; what is done at a time may be less
+ * @whole:	the entry of the table that covers @from, or NULL
+ * @split:	how it is divided
+ */
+struct dmr_repair {
+	struct dmr_core		*core;
+	struct bio		*bio;
+	u64			from;
+	u64			to;
+	struct dmr_remap	*whole;
+	struct dmr_split	split;
+};
+
+bool dmr_medium_error(blk_status_t status)
+{
+	return status == BLK_STS_MEDIUM || status == BLK_STS_IOERR ||
+	       status == BLK_STS_PROTECTION;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Objects that are there when memory is not
+ *----------------------------------------------------------------
+ */
+
+static void dmr_refill_work(struct work_struct *work)
+{
+	struct dmr_core *core = container_of(work, struct dmr_core, refill);
+	struct dmr_remap *remap;
+	bool more = true;
+
+	/* No lock is held while it allocates, so that it may wait for our own I/O. */
+	while (more && (remap = dmr_remap_alloc())) {
+		mutex_lock(&core->change);
+		more = core->nr_reserve < DMR_RESERVE;
+		if (more) {
+			core->reserve[core->nr_reserve++] = remap;
+			remap = NULL;
+		}
+		mutex_unlock(&core->change);
+		if (remap)
+			dmr_remap_free(remap);
+	}
+}
+
+static struct dmr_remap *dmr_reserve_take(struct dmr_core *core)
+{
+	struct dmr_remap *remap = dmr_remap_alloc();
+
+	if (!remap && core->nr_reserve) {
+		remap = core->reserve[--core->nr_reserve];
+		queue_work(system_unbound_wq, &core->refill);
+	}
+	return remap ? remap : dmr_remap_alloc_nofail();
+}
+
+/*
+ *----------------------------------------------------------------
+ * Is main still there?
+ *----------------------------------------------------------------
+ */
+
+static int dmr_read_sync(struct dmr_core *core, struct block_device *bdev, u64 sector,
+			 unsigned int sectors)
+{
+	struct bio_vec vec;
+	struct bio bio;
+	int r;
+
+	bio_init(&bio, bdev, &vec, 1, REQ_OP_READ | REQ_SYNC);
+	bio.bi_iter.bi_sector = sector;
+	__bio_add_page(&bio, virt_to_page(core->check), sectors << SECTOR_SHIFT,
+		       offset_in_page(core->check));
+	r = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return r;
+}
+
+static bool dmr_main_alive(struct dmr_core *core)
+{
+	unsigned int tried = 0;
+
+	for (unsigned int i = 0; i < DMR_ALIVE_READS; i++) {
+		u64 at = round_down(core->len / (2 * DMR_ALIVE_READS) * (2 * i + 1),
+				    core->block);
+		struct dmr_run run;
+
+		/* One that worked before: not one that was remapped, or is pending. */
+		rcu_read_lock();
+		dmr_table_lookup(&core->table, at, at + core->block, &run);
+		rcu_read_unlock();
+		if (run.remap)
+			continue;
+		tried++;
+		if (!dmr_read_sync(core, core->main, at, core->block))
+			return true;
+	}
+	return !tried;
+}
+
+static void dmr_trip(struct dmr_core *core)
+{
+	if (core->auto_ != DMR_AUTO_ON)
+		return;
+	WRITE_ONCE(core->auto_, DMR_AUTO_TRIPPED);
+	DMERR("%s: main seems to fail as a whole: automatic remapping ends until 'set auto on'",
+	      dm_device_name(core->md));
+}
+
+/* May so many sectors of the spare be spent on main? */
+static bool dmr_breaker(struct dmr_core *core, u64 sectors)
+{
+	u64 blocks = div_u64(sectors, core->block);
+
+	if (core->auto_ != DMR_AUTO_ON)
+		return false;
+	if (core->spent + blocks > core->breaker) {
+		if (!dmr_main_alive(core)) {
+			dmr_trip(core);
+			return false;
+		}
+		core->spent = 0;
+	}
+	core->spent += blocks;
+	return true;
+}
+
+void dmr_repair_streak(struct dmr_core *core)
+{
+	mutex_lock(&core->change);
+	if (core->auto_ == DMR_AUTO_ON && !dmr_main_alive(core))
+		dmr_trip(core);
+	atomic_set(&core->streak, 0);
+	dmr_core_notice(core);
+	mutex_unlock(&core->change);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Writing
+ *----------------------------------------------------------------
+ */
+
+static blk_status_t dmr_repair_io(const struct dmr_repair *rp, struct block_device *bdev,
+				  u64 sector, blk_opf_t opf)
+{
+	/* What cannot zero is made to: the write must not fail for that. */
+	if (bio_op(rp->bio) == REQ_OP_WRITE_ZEROES)
+		return errno_to_blk_status(blkdev_issue_zeroout(bdev, sector,
+								rp->to - rp->from,
+								GFP_NOIO, 0));
+	return dmr_part_io(rp->core, rp->bio, rp->from, rp->to, bdev, sector, opf);
+}
+
+/* Is the data of the bio at @sector what was read to core->check? */
+static bool dmr_same(const struct dmr_repair *rp, u64 sector, unsigned int sectors)
+{
+	struct bvec_iter at = rp->bio->bi_iter, iter;
+	const void *data = rp->core->check;
+	struct bio_vec bv;
+	bool same = true;
+
+	if (bio_op(rp->bio) == REQ_OP_WRITE_ZEROES)
+		return !memchr_inv(data, 0, sectors << SECTOR_SHIFT);
+	bio_advance_iter(rp->bio, &at, (sector - at.bi_sector) << SECTOR_SHIFT);
+	at.bi_size = sectors << SECTOR_SHIFT;
+	__bio_for_each_segment(bv, rp->bio, iter, at) {
+		void *p = bvec_kmap_local(&bv);
+
+		same &= !memcmp(p, data, bv.bv_len);
+		kunmap_local(p);
+		data += bv.bv_len;
+	}
+	return same;
+}
+
+/* Does what was written read back? @bdev has it at @sector. */
+static bool dmr_reads_back(const struct dmr_repair *rp, struct block_device *bdev,
+			   u64 sector)
+{
+	u64 sectors;
+
+	for (u64 at = rp->from; at < rp->to; at += sectors, sector += sectors) {
+		sectors = min_t(u64, rp->to - at, DMR_CHECK_BYTES >> SECTOR_SHIFT);
+		if (dmr_read_sync(rp->core, bdev, sector, sectors) ||
+		    !dmr_same(rp, at, sectors))
+			return false;
+	}
+	return true;
+}
+
+static struct dmr_change dmr_change_of(u8 type, u64 main, u64 spare, u64 len)
+{
+	return (struct dmr_change) {
+		.type = type, .main = main, .spare = spare, .len = len,
+	};
+}
+
+static void dmr_put_aside(struct dmr_core *core, struct dmr_remap *aside)
+{
+	aside->ext.flags = DMR_ASIDE;
+	dmr_aside_counted(core, aside);
+	dmr_count(core, DMR_STAT_ASIDE, aside->ext.len);
+	DMWARN_LIMIT("%s: spare sectors %llu to %llu are put aside",
+		     dm_device_name(core->md), aside->ext.start,
+		     aside->ext.start + aside->ext.len - 1);
+}
+
+/* Take room on the spare for the first sectors of the part, as many as there is. */
+static struct dmr_remap *dmr_take_room(struct dmr_repair *rp)
+{
+	struct dmr_core *core = rp->core;
+	u64 len = rp->to - rp->from, start, gap;
+	struct dmr_remap *mid;
+
+	gap = dmr_spare_find(&core->spare, len, &start);
+	if (!gap)
+		gap = dmr_spare_find(&core->spare, core->block, &start);
+	len = min(len, round_down(gap, core->block));
+	if (!len)
+		return NULL;
+	rp->to = rp->from + len;
+
+	mid = dmr_reserve_take(core);
+	mid->start = rp->from;
+	mid->ext.start = start;
+	mid->ext.len = len;
+	/* Not for a commit of others before its own. */
+	mid->ext.flags = DMR_ADDING;
+	dmr_spare_take(&core->spare, &mid->ext);
+	return mid;
+}
+
+static void dmr_drop_room(struct dmr_core *core, struct dmr_remap *mid)
+{
+	dmr_spare_give(&core->spare, &mid->ext);
+	dmr_remap_free(mid);
+}
+
+/*
+ * Write the part, or the beginning of it, to free sectors of the spare. Blocks that do
+ * not take it are put aside: in memory at once, on disk as soon as it can be.
+ */
+static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t error)
+{
+	struct dmr_core *core = rp->core;
+	struct dmr_change aside;
+
+	for (int i = 0; i < DMR_MAX_ASIDE;) {
+		struct dmr_remap *mid = dmr_take_room(rp);
+		blk_status_t status;
+
+		if (!mid)
+			return error;
+		status = dmr_repair_io(rp, core->spare_bdev, mid->ext.start, 0);
+		if (!status) {
+			rp->split.mid = mid;
+			return BLK_STS_OK;
+		}
+		if (!dmr_medium_error(status) || rp->to - rp->from > core->block) {
+			dmr_drop_room(core, mid);
+			if (!dmr_medium_error(status))
+				return status;
+			rp->to = rp->from + round_up((rp->to - rp->from) / 2, core->block);
+			continue;
+		}
+		dmr_put_aside(core, mid);
+		aside = dmr_change_of(DMR_RECORD_ASIDE, 0, mid->ext.start, mid->ext.len);
+		dmr_persist_changes(core, &aside, 1);
+		i++;
+	}
+	return error;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Changing the map
+ *----------------------------------------------------------------
+ */
+
+/* The objects for what stays of the entry that is there. */
+static void dmr_repair_divide(struct dmr_repair *rp, bool elsewhere)
+{
+	struct dmr_split *split = &rp->split;
+	struct dmr_remap *whole = rp->whole;
+	u64 end = dmr_remap_end(whole);
+
+	split->whole = whole;
+	if (whole->start < rp->from) {
+		split->left = dmr_reserve_take(rp->core);
+		dmr_part_init(split->left, whole, whole->start, rp->from);
+	}
+	if (rp->to < end) {
+		split->right = dmr_reserve_take(rp->core);
+		dmr_part_init(split->right, whole, rp->to, end);
+	}
+	split->place = split->mid;
+	if (elsewhere) {
+		split->place = dmr_reserve_take(rp->core);
+		dmr_part_init(split->place, whole, rp->from, rp->to);
+		split->place->ext.flags = DMR_ASIDE;
+	}
+}
+
+static int dmr_repair_commit(const struct dmr_repair *rp)
+{
+	const struct dmr_split *split = &rp->split;
+	const struct dmr_remap *mid = split->mid;
+	struct dmr_change changes[3];
+	unsigned int nr = 0;
+
+	if (split->whole)
+		changes[nr++] = dmr_change_of(DMR_RECORD_UNMAP, mid->start, 0, mid->ext.len);
+	changes[nr++] = dmr_change_of(DMR_RECORD_MAP, mid->start, mid->ext.start,
+				      mid->ext.len);
+	if (split->whole && split->place != mid)
+		changes[nr++] = dmr_change_of(DMR_RECORD_ASIDE, 0, split->place->ext.start,
+					      split->place->ext.len);
+	return dmr_persist_changes(rp->core, changes, nr);
+}
+
+/*
+ * Whether the commit is on disk nobody knows, and no other can be made. What is there
+ * goes on being read; a write would be lost if the commit counts: it fails instead.
+ */
+static void dmr_repair_doubt(struct dmr_repair *rp)
+{
+	struct dmr_core *core = rp->core;
+	struct dmr_remap *held = rp->whole;
+
+	if (!held) {
+		held = dmr_reserve_take(core);
+		held->start = rp->from;
+		held->ext.len = rp->to - rp->from;
+		held->ext.flags = DMR_HOLE | DMR_DOUBT;
+		dmr_map_insert(core, held);
+	} else {
+		dmr_map_flags(core, held, DMR_DOUBT, 0);
+	}
+	core->doubt_held = held;
+	if (!rp->split.whole || rp->split.place != rp->split.mid) {
+		core->doubt_fresh = rp->split.mid;
+		rp->split.mid = NULL;
+	}
+}
+
+void dmr_repair_settle(struct dmr_core *core)
+{
+	struct dmr_remap *held = core->doubt_held;
+
+	if (!held)
+		return;
+	core->doubt_held = NULL;
+	if (core->doubt_fresh)
+		dmr_drop_room(core, core->doubt_fresh);
+	core->doubt_fresh = NULL;
+	if (held->ext.flags & DMR_PENDING || !(held->ext.flags & DMR_HOLE)) {
+		dmr_map_flags(core, held, 0, DMR_DOUBT);
+		return;
+	}
+	dmr_map_remove(core, held);
+	synchronize_rcu();
+	dmr_remap_free(held);
+}
+
+/* Nothing has changed: give back what was taken. */
+static void dmr_repair_undo(struct dmr_repair *rp)
+{
+	struct dmr_split *split = &rp->split;
+	struct dmr_remap *mid = split->mid;
+
+	if (split->left)
+		dmr_remap_free(split->left);
+	if (split->right)
+		dmr_remap_free(split->right);
+	if (split->place && split->place != mid)
+		dmr_remap_free(split->place);
+	if (!mid)
+		return;
+	if (split->place == mid)
+		dmr_remap_free(mid);
+	else
+		dmr_drop_room(rp->core, mid);
+}
+
+static void dmr_repair_publish(struct dmr_repair *rp)
+{
+	struct dmr_split *split = &rp->split;
+	struct dmr_core *core = rp->core;
+	struct dmr_batch holes = {};
+
+	split->mid->ext.flags = 0;
+	if (split->whole) {
+		if (split->place != split->mid)
+			dmr_put_aside(core, split->place);
+		dmr_split_publish(core, split);
+	} else {
+		/* Without memory a hole stays, and hides the remap: wait for it. */
+		while (rp->whole && dmr_holes_take(core, rp->from, rp->to, &holes))
+			cond_resched();
+		dmr_map_insert(core, split->mid);
+		dmr_holes_put(core, &holes, 0, 0);
+		dmr_core_counted(core);
+	}
+	dmr_core_resize(core);
+	dmr_persist_mend(core);
+}
+
+/* The data is written: make it the map's, durably. */
+static blk_status_t dmr_repair_map(struct dmr_repair *rp, bool elsewhere,
+				   blk_status_t error)
+{
+	struct dmr_core *core = rp->core;
+	int r;
+
+	if (rp->whole && !(rp->whole->ext.flags & DMR_HOLE))
+		dmr_repair_divide(rp, elsewhere);
+	r = dmr_repair_commit(rp);
+	/* Another half of the log may take it, where this one has not. */
+	if (r && !core->volatile_ && core->meta.doubt && !dmr_persist_settle(core))
+		r = dmr_repair_commit(rp);
+	if (!r) {
+		dmr_repair_publish(rp);
+		return BLK_STS_OK;
+	}
+	if (!core->volatile_ && core->meta.doubt)
+		dmr_repair_doubt(rp);
+	dmr_repair_undo(rp);
+	return error;
+}
+
+/* Lost sectors have a place on the spare. */
+static blk_status_t dmr_repair_lost(struct dmr_repair *rp)
+{
+	struct dmr_remap *whole = rp->whole;
+	u64 sector = whole->ext.start + (rp->from - whole->start);
+	blk_status_t status = dmr_repair_io(rp, rp->core->spare_bdev, sector, 0);
+
+	if (status)
+		return status;
+	rp->split.mid = dmr_reserve_take(rp->core);
+	dmr_part_init(rp->split.mid, whole, rp->from, rp->to);
+	return dmr_repair_map(rp, false, BLK_STS_IOERR);
+}
+
+/*
+ * The drive may have taken the write as its chance to use a sector of its own reserve:
+ * see whether it reads back, past its cache as far as a target can.
+ */
+static blk_status_t dmr_repair_hole(struct dmr_repair *rp)
+{
+	struct dmr_core *core = rp->core;
+	struct dmr_batch holes = {};
+	struct dmr_change change;
+	blk_status_t status;
+
+	status = dmr_repair_io(rp, core->main, rp->from, REQ_FUA);
+	if (status)
+		return status;
+	if (core->verify && !dmr_reads_back(rp, core->main, rp->from))
+		return BLK_STS_MEDIUM;
+	/* It is written; that it is pending on disk, should this fail, harms nobody. */
+	change = dmr_change_of(DMR_RECORD_SOUND, rp->from, 0, rp->to - rp->from);
+	dmr_persist_changes(core, &change, 1);
+	if (!dmr_holes_take(core, rp->from, rp->to, &holes))
+		dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
+	dmr_holes_put(core, &holes, rp->from, rp->to);
+	dmr_core_counted(core);
+	return BLK_STS_OK;
+}
+
+/* Where it is, if that is worth a try; else somewhere else. */
+static blk_status_t dmr_repair_part(struct dmr_repair *rp, blk_status_t error)
+{
+	u8 flags = rp->whole ? rp->whole->ext.flags : 0;
+	struct dmr_core *core = rp->core;
+	blk_status_t status = BLK_STS_MEDIUM;
+
+	if (flags & DMR_LOST)
+		status = dmr_repair_lost(rp);
+	else if (flags & DMR_HOLE)
+		status = dmr_repair_hole(rp);
+	if (!dmr_medium_error(status))
+		return status;
+	if (!core->volatile_ && core->meta.doubt)
+		return error;
+
+	/* What the spare fails to take does not speak against main. */
+	if (flags & DMR_HOLE || !rp->whole ? !dmr_breaker(core, rp->to - rp->from) :
+					     core->auto_ != DMR_AUTO_ON)
+		return error;
+	rp->split = (struct dmr_split) {};
+	status = dmr_repair_elsewhere(rp, error);
+	if (status)
+		return status;
+	status = dmr_repair_map(rp, true, error);
+	if (status)
+		return status;
+	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
+	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written, and are on the spare now",
+		     dm_device_name(core->md), rp->from, rp->to - 1);
+	if (core->in_force)
+		dm_table_event(core->in_force->table);
+	return BLK_STS_OK;
+}
+
+blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
+			      blk_status_t error)
+{
+	blk_status_t status = BLK_STS_OK;
+
+	mutex_lock(&core->change);
+	while (from < to && !status) {
+		struct dmr_repair rp = { .core = core, .bio = bio, .from = from };
+		struct dmr_run run;
+
+		status = error;
+		if (core->readonly || dmr_persist_settle(core))
+			break;
+		rcu_read_lock();
+		dmr_table_lookup(&core->table, from, to, &run);
+		rcu_read_unlock();
+		rp.whole = run.remap;
+		rp.to = run.end;
+		status = dmr_repair_part(&rp, error);
+		from = rp.to;
+	}
+	dmr_core_notice(core);
+	mutex_unlock(&core->change);
+	return status;
+}
+
+/*
+ *----------------------------------------------------------------
+ * What reads have found out
+ *----------------------------------------------------------------
+ */
+
+void dmr_repair_note(struct dmr_core *core, u64 from, u64 to, bool weak)
+{
+	struct dmr_note *note;
+
+	spin_lock(&core->note_lock);
+	note = core->nr_notes ? &core->notes[core->nr_notes - 1] : NULL;
+	if (note && note->weak == weak && note->to == from)
+		note->to = to;
+	else if (core->nr_notes < DMR_NR_NOTES)
+		core->notes[core->nr_notes++] = (struct dmr_note) { from, to, weak };
+	/* Else the next failed read will tell again. */
+	spin_unlock(&core->note_lock);
+	queue_work(core->mender, &core->note_work);
+}
+
+static bool dmr_note_take(struct dmr_core *core, struct dmr_note *note)
+{
+	bool any;
+
+	spin_lock(&core->note_lock);
+	any = core->nr_notes;
+	if (any)
+		*note = core->notes[--core->nr_notes];
+	spin_unlock(&core->note_lock);
+	return any;
+}
+
+/* Until then reads of it are answered without the medium. */
+static void dmr_rest(struct dmr_core *core, u64 from, u64 to)
+{
+	u64 until = get_jiffies_64() + (u64)core->rest * HZ;
+	struct dmr_remap *hole;
+
+	for (; (hole = dmr_next_hole(core, from)) && hole->start < to;
+	     from = dmr_remap_end(hole))
+		WRITE_ONCE(hole->ext.start, until);
+}
+
+static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
+{
+	struct dmr_change change;
+	u64 before = core->pending;
+
+	if (dmr_pending_set(core, from, to))
+		return;
+	dmr_rest(core, from, to);
+	if (core->pending == before)
+		return;
+	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be read", dm_device_name(core->md),
+		     from, to - 1);
+	change = dmr_change_of(DMR_RECORD_PENDING, from, 0, to - from);
+	/* If it cannot be committed the next failed read tells again. */
+	dmr_persist_changes(core, &change, 1);
+}
+
+/* Move what is not mapped yet, as a person would: nobody may write meanwhile. */
+static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
+{
+	struct dmr_batch batch = {};
+	struct dmr_remap *remap = NULL;
+	u64 len = to - from;
+	int r = -ENOMEM;
+
+	if (dmr_mapped(core, from, to) || !dmr_breaker(core, len))
+		return 0;
+	remap = dmr_remap_alloc();
+	if (remap && !dmr_batch_push(&batch, remap)) {
+		remap->start = from;
+		remap->ext.start = DMR_AUTO;
+		remap->ext.len = len;
+		r = dmr_add(core, &batch, DMR_COPY);
+	} else if (remap) {
+		dmr_remap_free(remap);
+	}
+	if (r)
+		for (size_t i = 0; i < batch.nr; i++)
+			dmr_remap_free(batch.remaps[i]);
+	dmr_batch_exit(&batch);
+	if (r)
+		return r;
+	dmr_count(core, DMR_STAT_AUTO_WEAK, len);
+	DMWARN_LIMIT("%s: main sectors %llu to %llu are weak, and on the spare now",
+		     dm_device_name(core->md), from, to - 1);
+	if (core->in_force)
+		dm_table_event(core->in_force->table);
+	return 0;
+}
+
+static void dmr_note_work(struct work_struct *work)
+{
+	struct dmr_core *core = container_of(work, struct dmr_core, note_work);
+	unsigned int noio = memalloc_noio_save();
+	struct dmr_note note;
+
+	mutex_lock(&core->change);
+	while (!READ_ONCE(core->stop) && !core->readonly && dmr_note_take(core, &note)) {
+		if (dmr_persist_settle(core))
+			break;
+		if (!note.weak || dmr_note_weak(core, note.from, note.to) == -EIO)
+			dmr_note_pending(core, note.from, note.to);
+	}
+	dmr_core_notice(core);
+	mutex_unlock(&core->change);
+	memalloc_noio_restore(noio);
+}
+
+void dmr_repair_resume(struct dmr_core *core)
+{
+	queue_work(core->mender, &core->note_work);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Making and unmaking
+ *----------------------------------------------------------------
+ */
+
+int dmr_repair_init(struct dmr_core *core)
+{
+	core->breaker = DMR_BREAKER_DEFAULT;
+	core->rest = DMR_REST_DEFAULT;
+	core->budget = DMR_BUDGET_DEFAULT;
+	core->verify = true;
+	core->holes = RB_ROOT;
+	spin_lock_init(&core->note_lock);
+	INIT_WORK(&core->note_work, dmr_note_work);
+	INIT_WORK(&core->refill, dmr_refill_work);
+
+	core->check = kmalloc(DMR_CHECK_BYTES, GFP_KERNEL);
+	if (!core->check)
+		return -ENOMEM;
+	/* As many at a time as there are failing bios: a slow one delays no other. */
+	core->mender = alloc_workqueue("dm-remap-v4-mend", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!core->mender) {
+		kfree(core->check);
+		return -ENOMEM;
+	}
+	dmr_refill_work(&core->refill);
+	return 0;
+}
+
+void dmr_repair_exit(struct dmr_core *core)
+{
+	destroy_workqueue(core->mender);
+	cancel_work_sync(&core->refill);
+	while (core->nr_reserve)
+		dmr_remap_free(core->reserve[--core->nr_reserve]);
+	/* What is held is in the table. */
+	if (core->doubt_fresh)
+		dmr_drop_room(core, core->doubt_fresh);
+	dmr_asides_free(core);
+	kfree(core->check);
+}
