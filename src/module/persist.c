@@ -463,6 +463,8 @@ static void dmr_persist_drop(struct dmr_core *core)
 	struct dmr_remap *remap;
 	u64 from = 0;
 
+	/* Before the nodes of others are used for a link. */
+	dmr_asides_free(core);
 	while ((remap = dmr_next(core, from))) {
 		from = dmr_remap_end(remap);
 		dmr_map_remove(core, remap);
@@ -471,7 +473,6 @@ static void dmr_persist_drop(struct dmr_core *core)
 	}
 	while (dmr_next_hole(core, 0) && !dmr_holes_take(core, 0, U64_MAX, &holes))
 		dmr_holes_put(core, &holes, 0, U64_MAX);
-	dmr_asides_free(core);
 	dmr_core_counted(core);
 	/* With all that was taken. */
 	dmr_spare_init(&core->spare, core->spare.head.len, dmr_spare_size(&core->spare));
