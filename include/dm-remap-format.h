@@ -108,6 +108,11 @@ struct dmr_record {
 #define DMR_RECORD_SOUND	5
 /* Spare sectors that nothing uses, and nothing may: they cannot be written. */
 #define DMR_RECORD_ASIDE	6
+/*
+ * A scrub goes on at @main, up to before @spare, which is a sector of main, too; length is
+ * MiB in a second, and 0 when none is under way.
+ */
+#define DMR_RECORD_SCRUB	7
 
 #define DMR_BLOCK_RECORDS	167
 

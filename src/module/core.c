@@ -4,6 +4,7 @@
 #include "relocate.h"
 #include "repair.h"
 #include "route.h"
+#include "scrub.h"
 
 #include <linux/math64.h>
 #include <linux/random.h>
@@ -132,6 +133,7 @@ void dmr_core_start(struct dmr_core *core)
 {
 	WRITE_ONCE(core->stop, false);
 	dmr_repair_resume(core);
+	dmr_scrub_resume(core);
 }
 
 /*
@@ -149,6 +151,7 @@ static void dmr_free_entry(const struct dmr_table *t, struct dmr_remap *remap,
 static void dmr_core_destroy(struct dmr_core *core)
 {
 	/* No bio is left, so none of these takes long; all may still be running. */
+	dmr_scrub_exit(core);
 	dmr_repair_exit(core);
 	dmr_route_exit(core);
 	dmr_core_settle(core, false);
@@ -195,6 +198,7 @@ static struct dmr_core *dmr_core_create(const struct dmr_user *u)
 		goto bad_persist;
 	if (dmr_repair_init(core))
 		goto bad_repair;
+	dmr_scrub_init(core);
 	return core;
 
 bad_repair:
@@ -408,7 +412,9 @@ int dmr_core_apply(struct dmr_user *u)
 	}
 	memalloc_noio_restore(noio);
 	if (!r) {
+		mutex_lock(&core->scrub.lock);
 		core->main = u->main;
+		mutex_unlock(&core->scrub.lock);
 		/* What status, query and list read without the lock. */
 		WRITE_ONCE(core->len, u->len);
 		WRITE_ONCE(core->block, dmr_user_block(u));

@@ -50,6 +50,8 @@
  * @DMR_STAT_WEAK:		sectors whose read failed and came back
  * @DMR_STAT_HEALED:		pending sectors of main that took a write
  * @DMR_STAT_ASIDE:		spare sectors put aside
+ * @DMR_STAT_SCRUBBED:		sectors scrubbed
+ * @DMR_STAT_SCRUBS:		scrubs that came to their end
  * @DMR_NR_STATS:		their number
  *
  * Counted where something other than plain service happens, never on the healthy
@@ -74,6 +76,8 @@ enum dmr_stat {
 	DMR_STAT_WEAK,
 	DMR_STAT_HEALED,
 	DMR_STAT_ASIDE,
+	DMR_STAT_SCRUBBED,
+	DMR_STAT_SCRUBS,
 	DMR_NR_STATS
 };
 
@@ -176,6 +180,28 @@ struct dmr_move {
 	struct list_head	duals;
 };
 
+struct dmr_scrub_buffer;
+
+/**
+ * struct dmr_scrub - reading everything in the background (scrub.h)
+ * @lock:	held while something is read; inside the change lock
+ * @work:	reads a chunk
+ * @at:		the next main sector
+ * @to:		the first that is not read
+ * @rate:	MiB in a second; 0: no scrub is under way
+ * @marked:	@at as it was written down last
+ * @buffer:	made when it is first needed
+ */
+struct dmr_scrub {
+	struct mutex		lock;		/* all below */
+	struct delayed_work	work;
+	u64			at;
+	u64			to;
+	unsigned int		rate;
+	u64			marked;
+	struct dmr_scrub_buffer	*buffer;
+};
+
 /**
  * struct dmr_core - the state that the tables of one device and spare share
  * @table:	the remaps
@@ -235,6 +261,7 @@ struct dmr_move {
  * @doubt_held:	an entry whose writes fail while a commit is in doubt, or NULL
  * @doubt_fresh: what it would be replaced by, on the spare only, or NULL
  * @check:	what is read to be looked at; @change
+ * @scrub:	see there
  *
  * @md:		the mapped device, for its name and to be found by
  * @in_force:	the table that dmr_core_apply() was called for last
@@ -304,6 +331,7 @@ struct dmr_core {
 	struct dmr_remap	*doubt_held;
 	struct dmr_remap	*doubt_fresh;
 	void			*check;
+	struct dmr_scrub	scrub;
 
 	atomic64_t		stats[DMR_NR_STATS];
 	spinlock_t		refusal_lock;	/* refusals */

@@ -3,6 +3,7 @@
 #include "message.h"
 #include "persist.h"
 #include "relocate.h"
+#include "scrub.h"
 
 #include <linux/ctype.h>
 #include <linux/device-mapper.h>
@@ -37,13 +38,14 @@ struct dmr_call {
 
 #define DMR_CHANGES	0x01	/* takes its turn; not on a suspended device */
 #define DMR_REMAPS	0x02	/* not on a read-only table either */
+#define DMR_SETTLES	0x04	/* commits, where the table is not read-only */
 
 /**
  * struct dmr_verb - a verb
  * @name:	its name
  * @min:	arguments at least
  * @max:	and at most
- * @flags:	DMR_CHANGES, DMR_REMAPS
+ * @flags:	DMR_CHANGES, DMR_REMAPS, DMR_SETTLES
  * @run:	does it; returns 1, or an error that dmr_refuse() was told
  * @args:	its arguments, for help
  */
@@ -557,6 +559,8 @@ static const char *const dmr_stat_names[DMR_NR_STATS] = {
 	[DMR_STAT_WEAK] = "weak",
 	[DMR_STAT_HEALED] = "healed",
 	[DMR_STAT_ASIDE] = "aside",
+	[DMR_STAT_SCRUBBED] = "scrubbed",
+	[DMR_STAT_SCRUBS] = "scrubs",
 };
 
 static int dmr_stats(struct dmr_core *core, struct dmr_call *call)
@@ -568,6 +572,9 @@ static int dmr_stats(struct dmr_core *core, struct dmr_call *call)
 	for (int i = 0; i < DMR_NR_STATS; i++)
 		DMEMIT("%s=%lld\n", dmr_stat_names[i],
 		       (s64)atomic64_read(&core->stats[i]));
+	DMEMIT("scrub_at=%llu\nscrub_to=%llu\nscrub_rate=%u\n",
+	       READ_ONCE(core->scrub.at), READ_ONCE(core->scrub.to),
+	       READ_ONCE(core->scrub.rate));
 	return 1;
 }
 
@@ -768,6 +775,53 @@ static int dmr_help_set(const struct dmr_core *core, struct dmr_call *call)
 	return 1;
 }
 
+/*
+ *----------------------------------------------------------------
+ * Scrubbing
+ *----------------------------------------------------------------
+ */
+
+/* start [<from> <to>] [<MiB/s>] */
+static int dmr_scrub_begin(struct dmr_core *core, struct dmr_call *call)
+{
+	u64 from = 0, to = core->len, rate = DMR_SCRUB_RATE;
+	char **argv = call->argv + 1;
+	unsigned int argc = call->argc - 1;
+	int r = 0;
+
+	if (argc >= 2) {
+		r = dmr_parse(core, "main sector", argv[0], &from);
+		if (!r)
+			r = dmr_parse(core, "main sector", argv[1], &to);
+		if (!r && to <= from)
+			r = dmr_refuse(core, -EINVAL, "a scrub from main sector %llu to %llu",
+				       from, to);
+		if (!r)
+			r = dmr_check_main(core, from, to - from);
+	}
+	if (!r && argc % 2)
+		r = dmr_parse(core, "rate", argv[argc - 1], &rate);
+	if (!r && (!rate || rate > DMR_SCRUB_RATE_MAX))
+		r = dmr_refuse(core, -ERANGE, "rate %llu is not from 1 to %u MiB/s", rate,
+			       DMR_SCRUB_RATE_MAX);
+	if (!r)
+		r = dmr_scrub_start(core, from, to, rate);
+	return r ? r : dmr_reply(call, "scrub %llu %llu %llu", from, to, rate);
+}
+
+static int dmr_scrub(struct dmr_core *core, struct dmr_call *call)
+{
+	int r;
+
+	if (!strcmp(call->argv[0], "start"))
+		return dmr_scrub_begin(core, call);
+	if (strcmp(call->argv[0], "stop") || call->argc > 1)
+		return dmr_refuse(core, -EINVAL, "scrub does not know the word '" DMR_WORD "'",
+				  call->argv[call->argc > 1]);
+	r = dmr_scrub_stop(core);
+	return r ? r : dmr_reply(call, "scrub stopped at %llu", core->scrub.at);
+}
+
 static int dmr_help(struct dmr_core *core, struct dmr_call *call);
 
 /*
@@ -787,6 +841,8 @@ static const struct dmr_verb dmr_verbs[] = {
 	{ "query", 1, 2, 0, dmr_query, "<main_sector> [<length>]" },
 	{ "list", 0, 3, 0, dmr_list, "[pending|aside] [<from_sector> [<max_rows>]]" },
 	{ "set", 2, 2, DMR_CHANGES, dmr_set, "<name> <value>" },
+	{ "scrub", 1, 4, DMR_CHANGES | DMR_SETTLES, dmr_scrub,
+	  "start [<from> <to>] [<MiB/s>] | stop" },
 	{ "stats", 0, 0, 0, dmr_stats, "" },
 	{ "clear_stats", 0, 0, DMR_CHANGES, dmr_clear_stats, "" },
 	{ "status", 0, 0, 0, dmr_status, "" },
@@ -837,7 +893,7 @@ static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 		r = dmr_refuse(core, -EBUSY, "%s: the device is suspended", verb->name);
 	else if (verb->flags & DMR_REMAPS && core->readonly)
 		r = dmr_refuse(core, -EROFS, "%s: the table is read-only", verb->name);
-	else if (verb->flags & DMR_REMAPS)
+	else if (verb->flags & DMR_REMAPS || (verb->flags & DMR_SETTLES && !core->readonly))
 		r = dmr_persist_settle(core);
 	else
 		r = 0;

@@ -3,6 +3,7 @@
 #include "persist.h"
 #include "relocate.h"
 #include "repair.h"
+#include "scrub.h"
 
 #include <linux/highmem.h>
 #include <linux/rcupdate.h>
@@ -87,6 +88,16 @@ static void dmr_change_pending(struct dmr_change *change, const struct dmr_remap
 	};
 }
 
+static void dmr_change_scrub(struct dmr_change *change, const struct dmr_core *core)
+{
+	*change = (struct dmr_change) {
+		.type = DMR_RECORD_SCRUB,
+		.main = READ_ONCE(core->scrub.at),
+		.spare = core->scrub.to,
+		.len = READ_ONCE(core->scrub.rate),
+	};
+}
+
 static int dmr_each_extent(struct dmr_meta *m, const struct dmr_remap *remap,
 			   dmr_change_fn fn)
 {
@@ -134,15 +145,19 @@ static int dmr_persist_each(struct dmr_meta *m, dmr_change_fn fn)
 			r = fn(m, &change);
 		cond_resched();
 	}
+	if (!r && core->scrub.rate) {
+		dmr_change_scrub(&change, core);
+		r = fn(m, &change);
+	}
 	return r;
 }
 
-/* At most: of the remaps, some of which may be pending; of holes; of what is aside. */
+/* At most: remaps, some of which may be pending; holes; what is aside; the scrub. */
 static u64 dmr_persist_count(struct dmr_meta *m)
 {
 	const struct dmr_core *core = dmr_core_of_meta(m);
 
-	return core->remaps + core->nr_pending + core->nr_holes + core->nr_aside;
+	return core->remaps + core->nr_pending + core->nr_holes + core->nr_aside + 1;
 }
 
 /* Areas are whole blocks of the log and of main. */
@@ -323,11 +338,26 @@ static int dmr_replay_sound(struct dmr_core *core, const struct dmr_change *chan
 	return r;
 }
 
+/* It goes on when the device is resumed, if there is memory for it. */
+static int dmr_replay_scrub(struct dmr_core *core, const struct dmr_change *change)
+{
+	if (change->len > DMR_SCRUB_RATE_MAX ||
+	    (change->main | change->spare) & (core->meta.block - 1))
+		return -EUCLEAN;
+	core->scrub.at = change->main;
+	core->scrub.marked = change->main;
+	core->scrub.to = change->spare;
+	core->scrub.rate = dmr_scrub_ready(core) ? change->len : 0;
+	return 0;
+}
+
 static int dmr_persist_apply(struct dmr_meta *m, const struct dmr_change *change)
 {
 	struct dmr_core *core = dmr_core_of_meta(m);
 
 	cond_resched();
+	if (change->type == DMR_RECORD_SCRUB)
+		return dmr_replay_scrub(core, change);
 	if (!dmr_change_fits(core, change))
 		return -EUCLEAN;
 	switch (change->type) {
@@ -678,6 +708,14 @@ int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
 	for (unsigned int i = 0; i < nr; i++)
 		dmr_meta_put(&core->meta, &changes[i]);
 	return dmr_persist_end(core);
+}
+
+int dmr_persist_scrub(struct dmr_core *core)
+{
+	struct dmr_change change;
+
+	dmr_change_scrub(&change, core);
+	return dmr_persist_changes(core, &change, 1);
 }
 
 int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last)

@@ -70,6 +70,9 @@ int dmr_persist_add(struct dmr_core *core, const struct dmr_batch *batch);
 int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
 			unsigned int nr);
 
+/* Likewise: how far the scrub has come. */
+int dmr_persist_scrub(struct dmr_core *core);
+
 /* Likewise: main sectors from @first to before @last are served by main again. */
 int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last);
 

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "scrub.h"
+#include "map.h"
+#include "persist.h"
+#include "repair.h"
+#include "route.h"
+
+#include <linux/bio.h>
+#include <linux/ioprio.h>
+#include <linux/jiffies.h>
+#include <linux/math64.h>
+#include <linux/slab.h>
+
+/* What is read at a time. */
+#define DMR_SCRUB_PAGES		64
+#define DMR_SCRUB_SECTORS	(DMR_SCRUB_PAGES * (PAGE_SIZE >> SECTOR_SHIFT))
+
+/* How far it goes before it is written down: a gigabyte. */
+#define DMR_SCRUB_MARK		(1ULL << 21)
+
+/* Blocks that fail without a success between, before main is looked at. */
+#define DMR_SCRUB_STREAK	64
+
+/**
+ * struct dmr_scrub_buffer - where it is read to
+ * @vecs:	the pages, as a bio has them
+ * @pages:	the pages
+ */
+struct dmr_scrub_buffer {
+	struct bio_vec	vecs[DMR_SCRUB_PAGES];
+	struct page	*pages[DMR_SCRUB_PAGES];
+};
+
+static void dmr_scrub_free(struct dmr_scrub_buffer *buffer)
+{
+	if (!buffer)
+		return;
+	for (int i = 0; i < DMR_SCRUB_PAGES && buffer->pages[i]; i++)
+		__free_page(buffer->pages[i]);
+	kfree(buffer);
+}
+
+static struct dmr_scrub_buffer *dmr_scrub_alloc(void)
+{
+	struct dmr_scrub_buffer *buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
+
+	for (int i = 0; i < DMR_SCRUB_PAGES && buffer; i++) {
+		buffer->pages[i] = alloc_page(GFP_KERNEL);
+		if (!buffer->pages[i]) {
+			dmr_scrub_free(buffer);
+			return NULL;
+		}
+	}
+	return buffer;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Reading
+ *----------------------------------------------------------------
+ */
+
+static blk_status_t dmr_scrub_io(struct dmr_core *core, struct block_device *bdev,
+				 u64 sector, unsigned int sectors)
+{
+	struct dmr_scrub_buffer *buffer = core->scrub.buffer;
+	unsigned int left = sectors << SECTOR_SHIFT;
+	struct bio bio;
+	int r;
+
+	bio_init(&bio, bdev, buffer->vecs, DMR_SCRUB_PAGES, REQ_OP_READ);
+	bio.bi_iter.bi_sector = sector;
+	bio.bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0);
+	for (int i = 0; left; i++) {
+		unsigned int len = min_t(unsigned int, left, PAGE_SIZE);
+
+		__bio_add_page(&bio, buffer->pages[i], len, 0);
+		left -= len;
+	}
+	r = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return errno_to_blk_status(r);
+}
+
+/* Read the run from @from on, at most to @to, where it is served. Return: its end. */
+static u64 dmr_scrub_read(struct dmr_core *core, u64 from, u64 to, blk_status_t *status)
+{
+	struct percpu_ref *ref;
+	struct dmr_route route;
+
+	rcu_read_lock();
+	ref = dmr_core_enter(core);
+	dmr_route(core, REQ_OP_READ, from, to, &route);
+	rcu_read_unlock();
+
+	*status = BLK_STS_OK;
+	/* What has no data, or has just failed, need not be read. */
+	if (route.side <= DMR_SPARE)
+		*status = dmr_scrub_io(core, route.side == DMR_MAIN ? core->main :
+								      core->spare_bdev,
+				       route.side == DMR_MAIN ? from : route.spare,
+				       route.end - from);
+	dmr_core_leave(ref);
+	return route.end;
+}
+
+/* Some block of the run failed: which, and do they come back? */
+static void dmr_scrub_blocks(struct dmr_core *core, u64 from, u64 to)
+{
+	for (; from < to && !READ_ONCE(core->stop); from += core->block) {
+		blk_status_t first, second;
+
+		dmr_scrub_read(core, from, from + core->block, &first);
+		if (!dmr_medium_error(first)) {
+			atomic_set(&core->streak, 0);
+			continue;
+		}
+		dmr_scrub_read(core, from, from + core->block, &second);
+		if (!second)
+			dmr_count(core, DMR_STAT_WEAK, core->block);
+		if (!second || dmr_medium_error(second))
+			dmr_repair_note(core, from, from + core->block, !second);
+		if (second && atomic_inc_return(&core->streak) >= DMR_SCRUB_STREAK)
+			break;
+		cond_resched();
+	}
+}
+
+/* The next chunk. Return: how many sectors were read. */
+static u64 dmr_scrub_chunk(struct dmr_core *core)
+{
+	u64 from = core->scrub.at;
+	u64 to = min3(from + DMR_SCRUB_SECTORS, core->scrub.to, core->len);
+	blk_status_t status;
+	u64 end;
+
+	if (from >= to)
+		return 0;
+	end = dmr_scrub_read(core, from, to, &status);
+	if (dmr_medium_error(status))
+		dmr_scrub_blocks(core, from, end);
+	dmr_count(core, DMR_STAT_SCRUBBED, end - from);
+	WRITE_ONCE(core->scrub.at, end);
+	return end - from;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Going on
+ *----------------------------------------------------------------
+ */
+
+/* How far it came, for after a restart; if it cannot be told, it is done again. */
+static void dmr_scrub_mark(struct dmr_core *core)
+{
+	mutex_lock(&core->change);
+	core->scrub.marked = core->scrub.at;
+	if (!core->readonly && !dmr_persist_settle(core))
+		dmr_persist_scrub(core);
+	dmr_core_notice(core);
+	mutex_unlock(&core->change);
+}
+
+static void dmr_scrub_work(struct work_struct *work)
+{
+	struct dmr_core *core = container_of(to_delayed_work(work), struct dmr_core,
+					     scrub.work);
+	unsigned int rate = READ_ONCE(core->scrub.rate);
+	bool over = false, mark = false;
+	u64 sectors = 0;
+
+	/* Main may be another when this is let go. */
+	mutex_lock(&core->scrub.lock);
+	if (rate && !READ_ONCE(core->stop)) {
+		sectors = dmr_scrub_chunk(core);
+		over = !sectors || READ_ONCE(core->auto_) == DMR_AUTO_TRIPPED;
+		mark = core->scrub.at - core->scrub.marked >= DMR_SCRUB_MARK;
+		if (over)
+			WRITE_ONCE(core->scrub.rate, 0);
+	}
+	mutex_unlock(&core->scrub.lock);
+
+	/* Takes the change lock, within which the other one is. */
+	if (atomic_read(&core->streak) >= DMR_SCRUB_STREAK)
+		dmr_repair_streak(core);
+	if (over) {
+		DMINFO("%s: scrub ended at main sector %llu", dm_device_name(core->md),
+		       core->scrub.at);
+		dmr_count(core, DMR_STAT_SCRUBS, 1);
+	}
+	if (over || mark)
+		dmr_scrub_mark(core);
+	if (sectors && !over)
+		queue_delayed_work(system_unbound_wq, &core->scrub.work,
+				   usecs_to_jiffies(div_u64(sectors * USEC_PER_SEC,
+							    (u64)rate << 11)));
+}
+
+void dmr_scrub_resume(struct dmr_core *core)
+{
+	if (READ_ONCE(core->scrub.rate))
+		queue_delayed_work(system_unbound_wq, &core->scrub.work, 0);
+}
+
+bool dmr_scrub_ready(struct dmr_core *core)
+{
+	if (!core->scrub.buffer)
+		core->scrub.buffer = dmr_scrub_alloc();
+	return core->scrub.buffer;
+}
+
+int dmr_scrub_start(struct dmr_core *core, u64 from, u64 to, unsigned int rate)
+{
+	mutex_lock(&core->scrub.lock);
+	if (!dmr_scrub_ready(core)) {
+		mutex_unlock(&core->scrub.lock);
+		return dmr_refuse(core, -ENOMEM, "no memory for a scrub");
+	}
+	WRITE_ONCE(core->scrub.at, from);
+	WRITE_ONCE(core->scrub.to, to);
+	WRITE_ONCE(core->scrub.rate, rate);
+	core->scrub.marked = from;
+	mutex_unlock(&core->scrub.lock);
+
+	dmr_scrub_resume(core);
+	return core->readonly ? 0 : dmr_persist_scrub(core);
+}
+
+int dmr_scrub_stop(struct dmr_core *core)
+{
+	mutex_lock(&core->scrub.lock);
+	WRITE_ONCE(core->scrub.rate, 0);
+	mutex_unlock(&core->scrub.lock);
+	return core->readonly ? 0 : dmr_persist_scrub(core);
+}
+
+void dmr_scrub_init(struct dmr_core *core)
+{
+	mutex_init(&core->scrub.lock);
+	INIT_DELAYED_WORK(&core->scrub.work, dmr_scrub_work);
+}
+
+void dmr_scrub_exit(struct dmr_core *core)
+{
+	cancel_delayed_work_sync(&core->scrub.work);
+	dmr_scrub_free(core->scrub.buffer);
+}
