@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "core.h"
+#include "map.h"
 #include "persist.h"
 #include "relocate.h"
 #include "repair.h"
@@ -127,6 +128,13 @@ void dmr_core_stop(struct dmr_core *core)
 {
 	WRITE_ONCE(core->stop, true);
 	wake_up(&core->wait);
+}
+
+void dmr_core_quiet(struct dmr_core *core)
+{
+	/* Who takes it next sees that it has to stop. */
+	mutex_lock(&core->change);
+	mutex_unlock(&core->change);
 }
 
 void dmr_core_start(struct dmr_core *core)
@@ -403,6 +411,11 @@ int dmr_core_apply(struct dmr_user *u)
 	/* The device is suspended: reclaim must not wait for it. */
 	noio = memalloc_noio_save();
 	r = dmr_table_extend(&core->table, u->len);
+	if (!r && dmr_asides_misfit(core, dmr_user_block(u))) {
+		DMERR("%s: Main device's logical block misaligns what was put aside",
+		      dm_device_name(core->md));
+		r = -EINVAL;
+	}
 	if (!r) {
 		u64 size = dmr_user_spare_size(u);
 
@@ -412,6 +425,9 @@ int dmr_core_apply(struct dmr_user *u)
 	}
 	memalloc_noio_restore(noio);
 	if (!r) {
+		dmr_holes_fit(core, u->len, dmr_user_block(u));
+		if (core->main != u->main)
+			dmr_repair_forget(core);
 		mutex_lock(&core->scrub.lock);
 		core->main = u->main;
 		mutex_unlock(&core->scrub.lock);

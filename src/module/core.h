@@ -258,6 +258,8 @@ struct dmr_scrub {
  * @notes:	what reads have found out, to be acted upon
  * @refill:	fills @reserve
  * @reserve:	remaps for when there is no memory; @change
+ * @changes:	changes of the map, to see whether there was one
+ * @doubt_holes: pending sectors that the move in doubt has taken
  * @doubt_held:	an entry whose writes fail while a commit is in doubt, or NULL
  * @doubt_fresh: what it would be replaced by, on the spare only, or NULL
  * @check:	what is read to be looked at; @change
@@ -328,6 +330,8 @@ struct dmr_core {
 	struct work_struct	refill;
 	unsigned int		nr_reserve;
 	struct dmr_remap	*reserve[DMR_RESERVE];
+	u64			changes;
+	struct dmr_batch	doubt_holes;
 	struct dmr_remap	*doubt_held;
 	struct dmr_remap	*doubt_fresh;
 	void			*check;
@@ -440,6 +444,19 @@ void dmr_core_put(struct dmr_user *u);
  */
 int dmr_core_apply(struct dmr_user *u);
 
+/*
+ * The change lock, for a worker: a verb may hold it for hours, which is no task that hangs.
+ */
+static inline void dmr_change_lock(struct dmr_core *core)
+{
+	/* Workers have all signals blocked. */
+	while (mutex_lock_interruptible(&core->change))
+		;
+}
+
+/* Nothing changes the map any more. Context: postsuspend. */
+void dmr_core_quiet(struct dmr_core *core);
+
 /* Suspend is coming: let verbs end at their next window. Context: presuspend. */
 void dmr_core_stop(struct dmr_core *core);
 
@@ -535,6 +552,7 @@ static inline void dmr_core_counted(struct dmr_core *core)
 {
 	WRITE_ONCE(core->remaps, core->table.count - core->nr_holes);
 	WRITE_ONCE(core->sectors, core->table.sectors - core->hole_sectors);
+	WRITE_ONCE(core->changes, core->changes + 1);
 }
 
 /* Sectors of the spare that remaps may take, used or not. Context: any. */

@@ -10,6 +10,9 @@
 /* So many blocks that fail without a success between: is main there at all? */
 #define DMR_MAX_STREAK 64
 
+/* As core->changes: it was not even sent. */
+#define DMR_UNTRIED U64_MAX
+
 /**
  * struct dmr_narrow - a failed bio, on its way through its blocks
  * @core:	the core
@@ -21,6 +24,8 @@
  * @error:	what the last of them failed with
  * @result:	what the caller gets
  * @deadline:	what is not reached by then has its error
+ * @changes:	core->changes before the blocks from @bad on were tried
+ * @care:	it was never sent
  */
 struct dmr_narrow {
 	struct dmr_core	*core;
@@ -32,6 +37,8 @@ struct dmr_narrow {
 	blk_status_t	error;
 	blk_status_t	result;
 	unsigned long	deadline;
+	u64		changes;
+	bool		care;
 };
 
 static bool dmr_fault_over(const struct dmr_narrow *n)
@@ -82,7 +89,7 @@ static void dmr_write_mend(struct dmr_narrow *n)
 	if (n->bad == n->at)
 		return;
 	status = dmr_fault_over(n) ? n->error :
-		 dmr_repair_write(n->core, n->bio, n->bad, n->at, n->error);
+		 dmr_repair_write(n->core, n->bio, n->bad, n->at, n->error, n->changes);
 	if (status)
 		n->result = status;
 	n->bad = n->at;
@@ -91,8 +98,11 @@ static void dmr_write_mend(struct dmr_narrow *n)
 /* Send some blocks again; those that fail alone are bad. */
 static void dmr_write_try(struct dmr_narrow *n, u64 to)
 {
-	blk_status_t status = dmr_probe(n->core, n->bio, n->at, to);
+	blk_status_t status;
 
+	if (n->bad == n->at)
+		n->changes = READ_ONCE(n->core->changes);
+	status = dmr_probe(n->core, n->bio, n->at, to);
 	if (!status) {
 		dmr_write_mend(n);
 		dmr_narrow_good(n, to);
@@ -116,7 +126,7 @@ static bool dmr_write_wanted(struct dmr_narrow *n)
 	u64 at = n->at, end;
 	bool wanted = false;
 
-	if (READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
+	if (n->care || READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
 		return true;
 	for (; n->at < n->end && !wanted; n->at = end)
 		wanted = dmr_narrow_route(n, &end) == DMR_FAIL;
@@ -133,7 +143,8 @@ static void dmr_write_narrow(struct dmr_narrow *n)
 		return;
 	}
 	while (n->at < n->end) {
-		if (dmr_fault_over(n) && dmr_narrow_route(n, &end) != DMR_FAIL) {
+		if (!n->care && dmr_fault_over(n) &&
+		    dmr_narrow_route(n, &end) != DMR_FAIL) {
 			n->result = n->error;
 			break;
 		}
@@ -143,7 +154,7 @@ static void dmr_write_narrow(struct dmr_narrow *n)
 			n->bad = n->at;
 			n->at = end;
 			n->result = dmr_repair_write(n->core, n->bio, n->bad, end,
-						     n->error) ?: n->result;
+						     n->error, DMR_UNTRIED) ?: n->result;
 			n->bad = end;
 			continue;
 		}
@@ -243,6 +254,7 @@ static void dmr_fault_work(struct work_struct *work)
 		.end = f->iter.bi_sector + (f->iter.bi_size >> SECTOR_SHIFT),
 		.bad = f->iter.bi_sector,
 		.error = f->status,
+		.care = f->state == DMR_FAULT_CARE,
 		.deadline = jiffies + (unsigned long)f->core->budget * HZ,
 	};
 
@@ -257,7 +269,7 @@ static void dmr_fault_work(struct work_struct *work)
 		dmr_read_narrow(&n);
 	memalloc_noio_restore(noio);
 
-	if (!n.result)
+	if (!n.result && !n.care)
 		dmr_count(n.core, DMR_STAT_SAVED, 1);
 	f->state = DMR_FAULT_DONE;
 	/* The core may go with the bio. */

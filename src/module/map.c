@@ -163,26 +163,57 @@ struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to
 	return part;
 }
 
-int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken)
+/* A hole is replaced by what is left of it, and what is not. */
+static int dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first,
+			u64 last, struct dmr_batch *taken)
 {
-	struct dmr_remap *hole;
+	u64 from[3] = { hole->start, max(first, hole->start), last };
+	u64 to[3] = { first, min(last, dmr_remap_end(hole)), dmr_remap_end(hole) };
+	struct dmr_remap *parts[3] = {};
+	bool enough = true;
 
-	while ((hole = dmr_next_hole(core, first)) && hole->start < last) {
-		if (dmr_batch_push(taken, hole))
-			return -ENOMEM;
-		/* For a while its sectors are as any others: no harm is in that. */
-		dmr_map_remove(core, hole);
+	for (int i = 0; i < 3; i++) {
+		if (from[i] >= to[i] || (i == 1 && !taken))
+			continue;
+		parts[i] = dmr_remap_part(hole, from[i], to[i]);
+		enough &= !!parts[i];
 	}
+	if (!enough || (taken && dmr_batch_push(taken, parts[1]))) {
+		for (int i = 0; i < 3; i++)
+			if (parts[i])
+				dmr_remap_free(parts[i]);
+		return -ENOMEM;
+	}
+
+	/* For a moment its sectors are as any others: no harm is in that. */
+	dmr_map_remove(core, hole);
+	if (parts[0])
+		dmr_map_insert(core, parts[0]);
+	if (parts[2])
+		dmr_map_insert(core, parts[2]);
+	synchronize_rcu();
+	dmr_remap_free(hole);
+	dmr_core_counted(core);
 	return 0;
 }
 
-/* Those runs of a hole that are not mapped are holes of their own now. */
-static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole, u64 from,
-			 u64 end)
+int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken)
 {
+	struct dmr_remap *hole;
+	int r = 0;
+
+	while (!r && (hole = dmr_next_hole(core, first)) && hole->start < last)
+		r = dmr_hole_cut(core, hole, first, last, taken);
+	return r;
+}
+
+/* Those runs of a hole that are not mapped are holes of their own now. */
+static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole)
+{
+	u64 end = dmr_remap_end(hole);
 	struct dmr_run run;
 
-	for (; from < end; from = run.end) {
+	for (u64 from = hole->start; from < end; from = run.end) {
 		struct dmr_remap *part;
 
 		rcu_read_lock();
@@ -196,21 +227,45 @@ static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole, u6
 	}
 }
 
-void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken, u64 first, u64 last)
+void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken)
 {
-	if (taken->nr)
-		synchronize_rcu();
 	for (size_t i = 0; i < taken->nr; i++) {
-		struct dmr_remap *hole = taken->remaps[i];
-		u64 end = dmr_remap_end(hole);
-
-		dmr_hole_put(core, hole, hole->start, first < last ? min(first, end) : end);
-		if (first < last)
-			dmr_hole_put(core, hole, max(last, hole->start), end);
-		dmr_remap_free(hole);
+		dmr_hole_put(core, taken->remaps[i]);
+		dmr_remap_free(taken->remaps[i]);
 	}
 	dmr_batch_exit(taken);
 	*taken = (struct dmr_batch) {};
+	dmr_core_counted(core);
+}
+
+void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block)
+{
+	struct dmr_remap *hole;
+	u64 from = 0;
+
+	while ((hole = dmr_next_hole(core, from))) {
+		from = dmr_remap_end(hole);
+		if (from <= len && !((hole->start | hole->ext.len) & (block - 1)))
+			continue;
+		dmr_map_remove(core, hole);
+		synchronize_rcu();
+		dmr_remap_free(hole);
+	}
+	dmr_core_counted(core);
+}
+
+bool dmr_asides_misfit(const struct dmr_core *core, unsigned int block)
+{
+	struct rb_node *node;
+
+	for (node = rb_first(&core->spare.used); node; node = rb_next(node)) {
+		const struct dmr_extent *ext = rb_entry(node, struct dmr_extent, node);
+
+		if (ext->flags & DMR_ASIDE && (ext->start | ext->len) & (block - 1))
+			return true;
+		cond_resched();
+	}
+	return false;
 }
 
 void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split)
@@ -253,6 +308,10 @@ static int dmr_pending_split(struct dmr_core *core, struct dmr_remap *remap, u64
 	u64 end = dmr_remap_end(remap);
 	struct dmr_split split = { .whole = remap };
 
+	if (first == remap->start && last == end) {
+		dmr_map_flags(core, remap, DMR_PENDING, 0);
+		return 0;
+	}
 	if (remap->start < first)
 		split.left = dmr_remap_part(remap, remap->start, first);
 	if (last < end)
@@ -298,6 +357,7 @@ int dmr_pending_set(struct dmr_core *core, u64 first, u64 last)
 			r = dmr_pending_split(core, run.remap, from, run.end);
 		cond_resched();
 	}
+	dmr_core_resize(core);
 	return r;
 }
 

@@ -63,13 +63,13 @@ void dmr_part_init(struct dmr_remap *part, const struct dmr_remap *remap, u64 fr
 		   u64 to);
 
 /**
- * dmr_holes_take - take out the holes that touch main sectors about to be mapped
+ * dmr_holes_take - main sectors are no holes any more
  * @core:	the core
  * @first:	first main sector
  * @last:	first behind the last
- * @taken:	they are added here
+ * @taken:	what was cut out is added here, or NULL
  *
- * Context: the change lock; sleeps.
+ * Context: the change lock; sleeps, for a grace period if there were any.
  * Return: 0; -ENOMEM: some are taken.
  */
 int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken);
@@ -78,14 +78,25 @@ int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch 
  * dmr_holes_put - put back what no remap covers of holes that were taken
  * @core:	the core
  * @taken:	from dmr_holes_take(); empty afterwards
- * @first:	what lies from here ...
- * @last:	... to before here is not put back
  *
  * Without memory less is put back: the next failed read finds out again.
  *
- * Context: the change lock; sleeps, for a grace period if there were any.
+ * Context: the change lock; sleeps.
  */
-void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken, u64 first, u64 last);
+void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken);
+
+/**
+ * dmr_holes_fit - forget the holes that a table has no use for
+ * @core:	the core
+ * @len:	its sectors of main
+ * @block:	its logical block
+ *
+ * Context: the change lock; sleeps.
+ */
+void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block);
+
+/* Would a logical block misalign what was put aside? Context: the change lock. */
+bool dmr_asides_misfit(const struct dmr_core *core, unsigned int block);
 
 /**
  * struct dmr_split - a remap that is replaced by its parts

@@ -256,21 +256,19 @@ static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change
 {
 	u8 flags = change->type == DMR_RECORD_LOST ? DMR_LOST : 0;
 	u64 end = change->main + change->len;
-	struct dmr_batch holes = {};
 	struct dmr_remap *remap;
 	int r;
 
 	if (dmr_mapped(core, change->main, end))
 		return -EUCLEAN;
-	r = dmr_holes_take(core, change->main, end, &holes);
+	r = dmr_holes_take(core, change->main, end, NULL);
 	if (!r)
 		r = dmr_replay_take(core, change, flags, &remap);
-	if (!r)
-		dmr_map_insert(core, remap);
-	dmr_holes_put(core, &holes, 0, 0);
-	if (!r)
-		dmr_core_resize(core);
-	return r;
+	if (r)
+		return r;
+	dmr_map_insert(core, remap);
+	dmr_core_resize(core);
+	return 0;
 }
 
 static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *change)
@@ -328,21 +326,10 @@ static int dmr_replay_unmap(struct dmr_core *core, const struct dmr_change *chan
 	return r;
 }
 
-static int dmr_replay_sound(struct dmr_core *core, const struct dmr_change *change)
-{
-	u64 end = change->main + change->len;
-	struct dmr_batch holes = {};
-	int r = dmr_holes_take(core, change->main, end, &holes);
-
-	dmr_holes_put(core, &holes, change->main, end);
-	return r;
-}
-
 /* It goes on when the device is resumed, if there is memory for it. */
 static int dmr_replay_scrub(struct dmr_core *core, const struct dmr_change *change)
 {
-	if (change->len > DMR_SCRUB_RATE_MAX ||
-	    (change->main | change->spare) & (core->meta.block - 1))
+	if (change->len > DMR_SCRUB_RATE_MAX)
 		return -EUCLEAN;
 	core->scrub.at = change->main;
 	core->scrub.marked = change->main;
@@ -369,7 +356,7 @@ static int dmr_persist_apply(struct dmr_meta *m, const struct dmr_change *change
 	case DMR_RECORD_PENDING:
 		return dmr_pending_set(core, change->main, change->main + change->len);
 	case DMR_RECORD_SOUND:
-		return dmr_replay_sound(core, change);
+		return dmr_holes_take(core, change->main, change->main + change->len, NULL);
 	case DMR_RECORD_ASIDE:
 		return dmr_replay_aside(core, change);
 	}
@@ -489,7 +476,6 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 /* Half a map is none. */
 static void dmr_persist_drop(struct dmr_core *core)
 {
-	struct dmr_batch holes = {};
 	struct dmr_remap *remap;
 	u64 from = 0;
 
@@ -501,8 +487,10 @@ static void dmr_persist_drop(struct dmr_core *core)
 		dmr_doom(core, remap);
 		cond_resched();
 	}
-	while (dmr_next_hole(core, 0) && !dmr_holes_take(core, 0, U64_MAX, &holes))
-		dmr_holes_put(core, &holes, 0, U64_MAX);
+	while ((remap = dmr_next_hole(core, 0))) {
+		dmr_map_remove(core, remap);
+		dmr_doom(core, remap);
+	}
 	dmr_core_counted(core);
 	/* With all that was taken. */
 	dmr_spare_init(&core->spare, core->spare.head.len, dmr_spare_size(&core->spare));
@@ -548,6 +536,7 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 	if (u->readonly)
 		return 0;
 	*error = "Spare's metadata cannot be written";
+	dmr_holes_fit(core, u->len, dmr_user_block(u));
 	/* The log has records that would not fit any more: another half without them. */
 	if (u->len < m->len || dmr_user_block(u) > m->block) {
 		r = dmr_meta_resume(m);
@@ -597,6 +586,8 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 	} else if (!r) {
 		r = dmr_persist_load(core, u, error);
 		*error = r ? *error : dmr_core_misfit(core, u);
+		if (!r && !*error && dmr_asides_misfit(core, dmr_user_block(u)))
+			*error = "Main device's logical block misaligns what was put aside";
 		if (!r && *error)
 			r = -EINVAL;
 		if (!r)

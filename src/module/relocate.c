@@ -616,9 +616,10 @@ static void dmr_lost_publish(struct dmr_core *core, struct dmr_batch *batch,
 {
 	size_t at = 0;
 
-	/* Writes wait and reads go to main: it does not matter who sees which. */
 	for (size_t i = 0; i < parts->nr; i++)
 		dmr_map_insert(core, parts->remaps[i]);
+	/* Lest a write miss the parts, which came behind it, then the whole, and not wait. */
+	synchronize_rcu();
 	for (size_t i = 0; i < batch->nr; i++)
 		dmr_map_remove(core, batch->remaps[i]);
 	synchronize_rcu();
@@ -704,7 +705,11 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how)
 			r = dmr_refuse(core, -ENOMEM, "no memory for the pending sectors");
 	if (!r)
 		r = dmr_add_run(core, batch, how);
-	dmr_holes_put(core, &holes, 0, 0);
+	/* What is in doubt may have to be undone. */
+	if (core->doubt.nr)
+		core->doubt_holes = holes;
+	else
+		dmr_holes_put(core, &holes);
 	return r;
 }
 
@@ -893,12 +898,15 @@ void dmr_move_settle(struct dmr_core *core)
 			dmr_remap_free(batch->remaps[i]);
 	}
 	dmr_move_forget(core);
+	dmr_holes_put(core, &core->doubt_holes);
 }
 
 void dmr_move_forget(struct dmr_core *core)
 {
 	dmr_batch_exit(&core->doubt);
 	core->doubt = (struct dmr_batch) {};
+	kvfree(core->move.lost);
+	core->move.lost = NULL;
 }
 
 u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)

@@ -15,6 +15,9 @@
 /* Sectors of main that are read to see whether it is still there. */
 #define DMR_ALIVE_READS		4
 
+/* Pages of a bio that zeroes. */
+#define DMR_ZERO_PAGES		16
+
 /* Spare blocks that one part of a write may find bad before it gives up. */
 #define DMR_MAX_ASIDE		64
 
@@ -56,7 +59,7 @@ static void dmr_refill_work(struct work_struct *work)
 
 	/* No lock is held while it allocates, so that it may wait for our own I/O. */
 	while (more && (remap = dmr_remap_alloc())) {
-		mutex_lock(&core->change);
+		dmr_change_lock(core);
 		more = core->nr_reserve < DMR_RESERVE;
 		if (more) {
 			core->reserve[core->nr_reserve++] = remap;
@@ -152,7 +155,9 @@ static bool dmr_breaker(struct dmr_core *core, u64 sectors)
 
 void dmr_repair_streak(struct dmr_core *core)
 {
-	mutex_lock(&core->change);
+	/* Whoever fails must not wait for a verb; there will be another block. */
+	if (!mutex_trylock(&core->change))
+		return;
 	if (core->auto_ == DMR_AUTO_ON && !dmr_main_alive(core))
 		dmr_trip(core);
 	atomic_set(&core->streak, 0);
@@ -166,14 +171,38 @@ void dmr_repair_streak(struct dmr_core *core)
  *----------------------------------------------------------------
  */
 
+/* Write zeros, page by page: it must need no memory, and not end in a discard. */
+static blk_status_t dmr_zero(struct block_device *bdev, u64 sector, u64 sectors,
+			     blk_opf_t opf)
+{
+	struct bio_vec vecs[DMR_ZERO_PAGES];
+	u64 left = sectors << SECTOR_SHIFT;
+	struct bio bio;
+	int r = 0;
+
+	while (left && !r) {
+		bio_init(&bio, bdev, vecs, DMR_ZERO_PAGES, REQ_OP_WRITE | REQ_SYNC | opf);
+		bio.bi_iter.bi_sector = sector;
+		for (int i = 0; i < DMR_ZERO_PAGES && left; i++) {
+			unsigned int len = min_t(u64, left, PAGE_SIZE);
+
+			__bio_add_page(&bio, ZERO_PAGE(0), len, 0);
+			left -= len;
+		}
+		sector += bio_sectors(&bio);
+		r = submit_bio_wait(&bio);
+		bio_uninit(&bio);
+	}
+	return errno_to_blk_status(r);
+}
+
 static blk_status_t dmr_repair_io(const struct dmr_repair *rp, struct block_device *bdev,
 				  u64 sector, blk_opf_t opf)
 {
 	/* What cannot zero is made to: the write must not fail for that. */
 	if (bio_op(rp->bio) == REQ_OP_WRITE_ZEROES)
-		return errno_to_blk_status(blkdev_issue_zeroout(bdev, sector,
-								rp->to - rp->from,
-								GFP_NOIO, 0));
+		return dmr_zero(bdev, sector, rp->to - rp->from,
+				opf | (rp->bio->bi_opf & REQ_FUA));
 	return dmr_part_io(rp->core, rp->bio, rp->from, rp->to, bdev, sector, opf);
 }
 
@@ -262,14 +291,33 @@ static void dmr_drop_room(struct dmr_core *core, struct dmr_remap *mid)
 	dmr_remap_free(mid);
 }
 
+/* A spare that is gone says nothing of its sectors. */
+static bool dmr_spare_alive(struct dmr_core *core)
+{
+	return !dmr_read_sync(core, core->spare_bdev, 0, core->block);
+}
+
+/* A block of the spare does not take writes: never use it again, if that can be told. */
+static bool dmr_repair_aside(struct dmr_core *core, struct dmr_remap *mid)
+{
+	struct dmr_change aside = dmr_change_of(DMR_RECORD_ASIDE, 0, mid->ext.start,
+						mid->ext.len);
+
+	if (!dmr_spare_alive(core) || dmr_persist_changes(core, &aside, 1)) {
+		dmr_drop_room(core, mid);
+		return false;
+	}
+	dmr_put_aside(core, mid);
+	return true;
+}
+
 /*
  * Write the part, or the beginning of it, to free sectors of the spare. Blocks that do
- * not take it are put aside: in memory at once, on disk as soon as it can be.
+ * not take it are put aside.
  */
 static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t error)
 {
 	struct dmr_core *core = rp->core;
-	struct dmr_change aside;
 
 	for (int i = 0; i < DMR_MAX_ASIDE;) {
 		struct dmr_remap *mid = dmr_take_room(rp);
@@ -282,17 +330,18 @@ static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t err
 			rp->split.mid = mid;
 			return BLK_STS_OK;
 		}
-		if (!dmr_medium_error(status) || rp->to - rp->from > core->block) {
+		if (!dmr_medium_error(status)) {
 			dmr_drop_room(core, mid);
-			if (!dmr_medium_error(status))
-				return status;
-			rp->to = rp->from + round_up((rp->to - rp->from) / 2, core->block);
-			continue;
+			return status;
 		}
-		dmr_put_aside(core, mid);
-		aside = dmr_change_of(DMR_RECORD_ASIDE, 0, mid->ext.start, mid->ext.len);
-		dmr_persist_changes(core, &aside, 1);
-		i++;
+		if (rp->to - rp->from > core->block) {
+			dmr_drop_room(core, mid);
+			rp->to = rp->from + round_up((rp->to - rp->from) / 2, core->block);
+		} else if (dmr_repair_aside(core, mid)) {
+			i++;
+		} else {
+			return error;
+		}
 	}
 	return error;
 }
@@ -412,7 +461,6 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 {
 	struct dmr_split *split = &rp->split;
 	struct dmr_core *core = rp->core;
-	struct dmr_batch holes = {};
 
 	split->mid->ext.flags = 0;
 	if (split->whole) {
@@ -421,10 +469,9 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 		dmr_split_publish(core, split);
 	} else {
 		/* Without memory a hole stays, and hides the remap: wait for it. */
-		while (rp->whole && dmr_holes_take(core, rp->from, rp->to, &holes))
+		while (rp->whole && dmr_holes_take(core, rp->from, rp->to, NULL))
 			cond_resched();
 		dmr_map_insert(core, split->mid);
-		dmr_holes_put(core, &holes, 0, 0);
 		dmr_core_counted(core);
 	}
 	dmr_core_resize(core);
@@ -454,18 +501,34 @@ static blk_status_t dmr_repair_map(struct dmr_repair *rp, bool elsewhere,
 	return error;
 }
 
-/* Lost sectors have a place on the spare. */
-static blk_status_t dmr_repair_lost(struct dmr_repair *rp)
+static u64 dmr_repair_place(const struct dmr_repair *rp)
 {
-	struct dmr_remap *whole = rp->whole;
-	u64 sector = whole->ext.start + (rp->from - whole->start);
-	blk_status_t status = dmr_repair_io(rp, rp->core->spare_bdev, sector, 0);
+	return rp->whole->ext.start + (rp->from - rp->whole->start);
+}
 
+/* On the spare where it is: from now on neither lost nor pending. */
+static blk_status_t dmr_repair_there(struct dmr_repair *rp, bool verify)
+{
+	struct dmr_core *core = rp->core;
+	blk_status_t status;
+
+	status = dmr_repair_io(rp, core->spare_bdev, dmr_repair_place(rp),
+			       verify ? REQ_FUA : 0);
 	if (status)
 		return status;
-	rp->split.mid = dmr_reserve_take(rp->core);
-	dmr_part_init(rp->split.mid, whole, rp->from, rp->to);
+	if (verify && !dmr_reads_back(rp, core->spare_bdev, dmr_repair_place(rp)))
+		return BLK_STS_MEDIUM;
+	rp->split = (struct dmr_split) { .mid = dmr_reserve_take(core) };
+	dmr_part_init(rp->split.mid, rp->whole, rp->from, rp->to);
 	return dmr_repair_map(rp, false, BLK_STS_IOERR);
+}
+
+static bool dmr_hole_takes(const struct dmr_repair *rp)
+{
+	struct dmr_core *core = rp->core;
+
+	return !dmr_repair_io(rp, core->main, rp->from, REQ_FUA) &&
+	       (!core->verify || dmr_reads_back(rp, core->main, rp->from));
 }
 
 /*
@@ -475,66 +538,91 @@ static blk_status_t dmr_repair_lost(struct dmr_repair *rp)
 static blk_status_t dmr_repair_hole(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
-	struct dmr_batch holes = {};
 	struct dmr_change change;
-	blk_status_t status;
 
-	status = dmr_repair_io(rp, core->main, rp->from, REQ_FUA);
-	if (status)
-		return status;
-	if (core->verify && !dmr_reads_back(rp, core->main, rp->from))
-		return BLK_STS_MEDIUM;
+	if (!dmr_hole_takes(rp)) {
+		/* One block of them, lest the good go with the bad. */
+		if (rp->to - rp->from <= core->block)
+			return BLK_STS_MEDIUM;
+		rp->to = rp->from + core->block;
+		if (!dmr_hole_takes(rp))
+			return BLK_STS_MEDIUM;
+	}
 	/* It is written; that it is pending on disk, should this fail, harms nobody. */
 	change = dmr_change_of(DMR_RECORD_SOUND, rp->from, 0, rp->to - rp->from);
 	dmr_persist_changes(core, &change, 1);
-	if (!dmr_holes_take(core, rp->from, rp->to, &holes))
+	if (!dmr_holes_take(core, rp->from, rp->to, NULL))
 		dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
-	dmr_holes_put(core, &holes, rp->from, rp->to);
-	dmr_core_counted(core);
 	return BLK_STS_OK;
 }
 
-/* Where it is, if that is worth a try; else somewhere else. */
-static blk_status_t dmr_repair_part(struct dmr_repair *rp, blk_status_t error)
+/* Where the map has it now, if it may not have been tried there yet. */
+static blk_status_t dmr_repair_here(struct dmr_repair *rp, bool tried)
 {
 	u8 flags = rp->whole ? rp->whole->ext.flags : 0;
-	struct dmr_core *core = rp->core;
-	blk_status_t status = BLK_STS_MEDIUM;
 
 	if (flags & DMR_LOST)
-		status = dmr_repair_lost(rp);
-	else if (flags & DMR_HOLE)
-		status = dmr_repair_hole(rp);
+		return dmr_repair_there(rp, false);
+	if (flags & DMR_HOLE)
+		return dmr_repair_hole(rp);
+	if (flags & DMR_PENDING || tried)
+		return BLK_STS_MEDIUM;
+	if (rp->whole)
+		return dmr_repair_io(rp, rp->core->spare_bdev, dmr_repair_place(rp), 0);
+	return dmr_repair_io(rp, rp->core->main, rp->from, 0);
+}
+
+static void dmr_repair_told(const struct dmr_repair *rp, bool main)
+{
+	struct dmr_core *core = rp->core;
+
+	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
+	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written%s, and are elsewhere on the spare now",
+		     dm_device_name(core->md), rp->from, rp->to - 1,
+		     main ? "" : " where they were");
+	if (core->in_force)
+		dm_table_event(core->in_force->table);
+}
+
+/* Where it is, if that is worth a try; else somewhere else. */
+static blk_status_t dmr_repair_part(struct dmr_repair *rp, blk_status_t error, bool tried)
+{
+	u8 flags = rp->whole ? rp->whole->ext.flags : 0;
+	bool main = !rp->whole || flags & DMR_HOLE;
+	struct dmr_core *core = rp->core;
+	blk_status_t status;
+	bool may;
+
+	status = dmr_repair_here(rp, tried);
 	if (!dmr_medium_error(status))
 		return status;
 	if (!core->volatile_ && core->meta.doubt)
 		return error;
 
 	/* What the spare fails to take does not speak against main. */
-	if (flags & DMR_HOLE || !rp->whole ? !dmr_breaker(core, rp->to - rp->from) :
-					     core->auto_ != DMR_AUTO_ON)
-		return error;
+	may = main ? dmr_breaker(core, rp->to - rp->from) : core->auto_ == DMR_AUTO_ON;
+	status = error;
 	rp->split = (struct dmr_split) {};
-	status = dmr_repair_elsewhere(rp, error);
-	if (status)
-		return status;
-	status = dmr_repair_map(rp, true, error);
-	if (status)
-		return status;
-	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
-	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written, and are on the spare now",
-		     dm_device_name(core->md), rp->from, rp->to - 1);
-	if (core->in_force)
-		dm_table_event(core->in_force->table);
-	return BLK_STS_OK;
+	if (may)
+		status = dmr_repair_elsewhere(rp, error);
+	/* Where it could not be read it may be written all the same. */
+	if (status && flags & DMR_PENDING && !main)
+		return dmr_repair_there(rp, true) ? error : BLK_STS_OK;
+	if (!status)
+		status = dmr_repair_map(rp, true, error);
+	if (!status)
+		dmr_repair_told(rp, main);
+	return status;
 }
 
 blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
-			      blk_status_t error)
+			      blk_status_t error, u64 changes)
 {
 	blk_status_t status = BLK_STS_OK;
+	bool tried;
 
-	mutex_lock(&core->change);
+	dmr_change_lock(core);
+	tried = changes == core->changes;
 	while (from < to && !status) {
 		struct dmr_repair rp = { .core = core, .bio = bio, .from = from };
 		struct dmr_run run;
@@ -547,7 +635,7 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 		rcu_read_unlock();
 		rp.whole = run.remap;
 		rp.to = run.end;
-		status = dmr_repair_part(&rp, error);
+		status = dmr_repair_part(&rp, error, tried);
 		from = rp.to;
 	}
 	dmr_core_notice(core);
@@ -599,21 +687,101 @@ static void dmr_rest(struct dmr_core *core, u64 from, u64 to)
 		WRITE_ONCE(hole->ext.start, until);
 }
 
-static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
+/* Can a block be read, where it is served from? */
+static bool dmr_readable(struct dmr_core *core, u64 sector)
 {
+	struct dmr_run run;
+	u64 spare = 0;
+	bool main;
+
+	rcu_read_lock();
+	dmr_table_lookup(&core->table, sector, sector + core->block, &run);
+	main = !run.remap || run.remap->ext.flags & DMR_HOLE;
+	if (!main)
+		spare = run.remap->ext.start + (sector - run.remap->start);
+	rcu_read_unlock();
+	return main ? !dmr_read_sync(core, core->main, sector, core->block) :
+		      !dmr_read_sync(core, core->spare_bdev, spare, core->block);
+}
+
+/* No write that came before they were pending is on its way any more: read again. */
+static void dmr_pending_check(struct dmr_core *core, u64 from, u64 to)
+{
+	for (; from < to; from += core->block) {
+		if (dmr_readable(core, from))
+			dmr_holes_take(core, from, from + core->block, NULL);
+		cond_resched();
+	}
+}
+
+static void dmr_pending_commit(struct dmr_core *core, u64 from, u64 to)
+{
+	struct dmr_remap *hole;
 	struct dmr_change change;
+
+	dmr_rest(core, from, to);
+	for (; (hole = dmr_next_hole(core, from)) && hole->start < to;
+	     from = dmr_remap_end(hole)) {
+		u64 first = max(from, hole->start), last = min(to, dmr_remap_end(hole));
+
+		DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be read",
+			     dm_device_name(core->md), first, last - 1);
+		change = dmr_change_of(DMR_RECORD_PENDING, first, 0, last - first);
+		/* If it cannot be committed the next failed read tells again. */
+		dmr_persist_changes(core, &change, 1);
+	}
+}
+
+/*
+ * Main sectors that nothing maps. Whoever had the error may have written them since:
+ * they are pending first, so that writes come to us, and then looked at once more.
+ */
+static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
+{
 	u64 before = core->pending;
 
-	if (dmr_pending_set(core, from, to))
+	if (dmr_pending_set(core, from, to) || dmr_core_quiesce(core, true))
 		return;
-	dmr_rest(core, from, to);
-	if (core->pending == before)
-		return;
-	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be read", dm_device_name(core->md),
-		     from, to - 1);
-	change = dmr_change_of(DMR_RECORD_PENDING, from, 0, to - from);
-	/* If it cannot be committed the next failed read tells again. */
-	dmr_persist_changes(core, &change, 1);
+	dmr_pending_check(core, from, to);
+	if (core->pending != before)
+		dmr_pending_commit(core, from, to);
+	else
+		dmr_rest(core, from, to);
+}
+
+/* Main sectors that the spare serves; a spare that is gone says nothing of them. */
+static void dmr_note_mapped(struct dmr_core *core, u64 from, u64 to)
+{
+	struct dmr_change change;
+	u64 before;
+
+	for (; from < to; from += core->block) {
+		if (dmr_readable(core, from) || !dmr_spare_alive(core))
+			continue;
+		before = core->pending;
+		if (dmr_pending_set(core, from, from + core->block) ||
+		    core->pending == before)
+			continue;
+		DMWARN_LIMIT("%s: main sector %llu cannot be read from the spare",
+			     dm_device_name(core->md), from);
+		change = dmr_change_of(DMR_RECORD_PENDING, from, 0, core->block);
+		dmr_persist_changes(core, &change, 1);
+	}
+}
+
+static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
+{
+	struct dmr_run run;
+
+	for (; from < to; from = run.end) {
+		rcu_read_lock();
+		dmr_table_lookup(&core->table, from, to, &run);
+		rcu_read_unlock();
+		if (!run.remap || run.remap->ext.flags & DMR_HOLE)
+			dmr_note_hole(core, from, run.end);
+		else if (!(run.remap->ext.flags & DMR_LOST))
+			dmr_note_mapped(core, from, run.end);
+	}
 }
 
 /* Move what is not mapped yet, as a person would: nobody may write meanwhile. */
@@ -655,7 +823,7 @@ static void dmr_note_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	struct dmr_note note;
 
-	mutex_lock(&core->change);
+	dmr_change_lock(core);
 	while (!READ_ONCE(core->stop) && !core->readonly && dmr_note_take(core, &note)) {
 		if (dmr_persist_settle(core))
 			break;
@@ -665,6 +833,17 @@ static void dmr_note_work(struct work_struct *work)
 	dmr_core_notice(core);
 	mutex_unlock(&core->change);
 	memalloc_noio_restore(noio);
+}
+
+void dmr_repair_forget(struct dmr_core *core)
+{
+	struct dmr_remap *hole;
+
+	spin_lock(&core->note_lock);
+	core->nr_notes = 0;
+	spin_unlock(&core->note_lock);
+	for (u64 from = 0; (hole = dmr_next_hole(core, from)); from = dmr_remap_end(hole))
+		WRITE_ONCE(hole->ext.start, 0);
 }
 
 void dmr_repair_resume(struct dmr_core *core)
@@ -692,7 +871,7 @@ int dmr_repair_init(struct dmr_core *core)
 	core->check = kmalloc(DMR_CHECK_BYTES, GFP_KERNEL);
 	if (!core->check)
 		return -ENOMEM;
-	/* As many at a time as there are failing bios: a slow one delays no other. */
+	/* Many at a time: a slow one delays no other. */
 	core->mender = alloc_workqueue("dm-remap-v4-mend", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!core->mender) {
 		kfree(core->check);

@@ -25,6 +25,8 @@ bool dmr_medium_error(blk_status_t status);
  * @from:	first main sector of the part
  * @to:		first behind the last
  * @error:	how it failed where it was sent; what is returned when there is no place
+ * @changes:	core->changes before it was sent: it may not have failed where it would be
+ *		sent now
  *
  * Lost and pending sectors are tried where they are first, all others go elsewhere. A
  * place that does not take it is put aside for good.
@@ -33,7 +35,7 @@ bool dmr_medium_error(blk_status_t status);
  * Return: BLK_STS_OK when the data is where the map says, and the map is durable.
  */
 blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
-			      blk_status_t error);
+			      blk_status_t error, u64 changes);
 
 /**
  * dmr_repair_note - tell what a read has found out, to be acted upon later
@@ -46,13 +48,19 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
  */
 void dmr_repair_note(struct dmr_core *core, u64 from, u64 to, bool weak);
 
+/* Main is another: what was noted does not speak of it. Context: the change lock. */
+void dmr_repair_forget(struct dmr_core *core);
+
 /* Act upon what was noted while the device was suspended. Context: any. */
 void dmr_repair_resume(struct dmr_core *core);
 
 /**
  * dmr_repair_streak - so many blocks have failed without a success between
  *
- * Trips automatic remapping when main is gone. Context: a worker; takes the change lock.
+ * Trips automatic remapping when main is gone. While a verb is under way it is left for
+ * the next block that fails.
+ *
+ * Context: a worker; tries the change lock.
  */
 void dmr_repair_streak(struct dmr_core *core);
 

@@ -106,7 +106,8 @@ static void dmr_route_medium(const struct dmr_remap *remap, enum req_op op, u8 f
 		route->side = flags & DMR_LOST ? DMR_NONE : route->side;
 	else if (op_is_write(op) || flags & DMR_LOST)
 		route->side = DMR_FAIL;
-	else if (flags & DMR_HOLE && time_before64(get_jiffies_64(), remap->ext.start))
+	else if (flags & DMR_HOLE &&
+		 time_before64(get_jiffies_64(), READ_ONCE(remap->ext.start)))
 		route->side = DMR_FAIL;
 }
 
@@ -117,7 +118,7 @@ void dmr_route_rare(const struct dmr_core *core, enum req_op op,
 	bool write = op_is_write(op);
 
 	if (flags & DMR_DOUBT && write) {
-		route->side = DMR_FAIL;
+		route->side = op == REQ_OP_DISCARD ? DMR_NONE : DMR_FAIL;
 		return;
 	}
 	if (flags & DMR_ADDING || (flags & DMR_REMOVING && !(flags & DMR_LOST)))

@@ -129,8 +129,9 @@ static void dmr_scrub_blocks(struct dmr_core *core, u64 from, u64 to)
 /* The next chunk. Return: how many sectors were read. */
 static u64 dmr_scrub_chunk(struct dmr_core *core)
 {
-	u64 from = core->scrub.at;
-	u64 to = min3(from + DMR_SCRUB_SECTORS, core->scrub.to, core->len);
+	u64 from = round_down(core->scrub.at, core->block);
+	u64 to = min3(from + DMR_SCRUB_SECTORS, core->len,
+		      round_down(core->scrub.to, core->block));
 	blk_status_t status;
 	u64 end;
 
@@ -153,7 +154,7 @@ static u64 dmr_scrub_chunk(struct dmr_core *core)
 /* How far it came, for after a restart; if it cannot be told, it is done again. */
 static void dmr_scrub_mark(struct dmr_core *core)
 {
-	mutex_lock(&core->change);
+	dmr_change_lock(core);
 	core->scrub.marked = core->scrub.at;
 	if (!core->readonly && !dmr_persist_settle(core))
 		dmr_persist_scrub(core);

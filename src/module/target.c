@@ -254,6 +254,11 @@ static void dmr_presuspend(struct dm_target *ti)
 	dmr_core_stop(dmr_core_of(ti));
 }
 
+static void dmr_postsuspend(struct dm_target *ti)
+{
+	dmr_core_quiet(dmr_core_of(ti));
+}
+
 static void dmr_presuspend_undo(struct dm_target *ti)
 {
 	dmr_core_start(dmr_core_of(ti));
@@ -303,7 +308,7 @@ static int dmr_map_flush(struct dmr_core *core, struct bio *bio)
 {
 	if (!dm_bio_get_target_bio_nr(bio))
 		return dmr_send_to(bio, core->main, 0);
-	if (READ_ONCE(core->table.count))
+	if (READ_ONCE(core->table.count) != READ_ONCE(core->nr_holes))
 		return dmr_send_to(bio, core->spare_bdev, 0);
 	bio_endio(bio);
 	return DM_MAPIO_SUBMITTED;
@@ -485,6 +490,7 @@ static struct target_type dmr_target_type = {
 	.end_io		 = dmr_end_io,
 	.presuspend	 = dmr_presuspend,
 	.presuspend_undo = dmr_presuspend_undo,
+	.postsuspend	 = dmr_postsuspend,
 	.preresume	 = dmr_preresume,
 	.resume		 = dmr_resume,
 	.status		 = dmr_status_line,
