@@ -666,13 +666,13 @@ static void dmr_reader_fill(struct dmr_reader *rd)
 							dmr_buffer(m, c, 0), rd->have);
 }
 
-static bool dmr_reader_intact(const struct dmr_reader *rd, unsigned int copy)
+static bool dmr_reader_intact(const struct dmr_reader *rd, unsigned int copy, u32 *body)
 {
 	const struct dmr_block *block = dmr_buffer(rd->m, copy, rd->seq - rd->base);
 
 	return rd->copies & BIT(copy) &&
 	       dmr_block_intact(block, rd->m->uuid, rd->seq,
-				dmr_position(rd->m, copy, rd->half, rd->seq)) &&
+				dmr_position(rd->m, copy, rd->half, rd->seq), body) &&
 	       le64_to_cpu(block->epoch) == rd->epoch &&
 	       le32_to_cpu(block->prev) == rd->prev;
 }
@@ -681,6 +681,7 @@ static bool dmr_reader_intact(const struct dmr_reader *rd, unsigned int copy)
 static struct dmr_block *dmr_reader_next(struct dmr_reader *rd)
 {
 	struct dmr_block *block = NULL;
+	u32 body, prev = 0;
 
 	if (rd->seq == dmr_half_blocks(rd->m, rd->half))
 		return NULL;
@@ -689,14 +690,15 @@ static struct dmr_block *dmr_reader_next(struct dmr_reader *rd)
 
 	rd->intact = 0;
 	for (unsigned int c = DMR_COPIES; c--;) {
-		if (!dmr_reader_intact(rd, c))
+		if (!dmr_reader_intact(rd, c, &body))
 			continue;
 		rd->intact |= BIT(c);
+		prev = body;
 		block = dmr_buffer(rd->m, c, rd->seq - rd->base);
 	}
 	if (!block)
 		return NULL;
-	rd->prev = dmr_block_body(block);
+	rd->prev = prev;
 	rd->seq++;
 	return block;
 }
@@ -719,6 +721,7 @@ struct dmr_scan {
 static bool dmr_later_block(struct dmr_reader *rd, u32 hole, u32 seq)
 {
 	const struct dmr_block *block;
+	u32 body;
 
 	rd->seq = seq;
 	if (seq < rd->base || seq >= rd->base + rd->have)
@@ -727,7 +730,7 @@ static bool dmr_later_block(struct dmr_reader *rd, u32 hole, u32 seq)
 		block = dmr_buffer(rd->m, c, seq - rd->base);
 		if (rd->copies & BIT(c) &&
 		    dmr_block_intact(block, rd->m->uuid, seq,
-				     dmr_position(rd->m, c, rd->half, seq)) &&
+				     dmr_position(rd->m, c, rd->half, seq), &body) &&
 		    le64_to_cpu(block->epoch) == rd->epoch &&
 		    le32_to_cpu(block->first) > hole)
 			return true;
@@ -784,6 +787,7 @@ static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half)
 {
 	u64 epoch = 0;
+	u32 body;
 
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
 		const struct dmr_block *block = dmr_buffer(m, c, 0);
@@ -792,7 +796,7 @@ static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half)
 		if (m->stale & BIT(c))
 			continue;
 		dmr_read_blocks(m, position, dmr_buffer(m, c, 0), 1);
-		if (dmr_block_intact(block, m->uuid, 0, position))
+		if (dmr_block_intact(block, m->uuid, 0, position, &body))
 			epoch = max(epoch, le64_to_cpu(block->epoch));
 	}
 	return epoch;
@@ -929,6 +933,7 @@ int dmr_meta_same(struct dmr_meta *m)
 	const struct dmr_super *super = dmr_buffer(m, 0, 0);
 	const struct dmr_block *block = dmr_buffer(m, 0, 0);
 	u64 position;
+	u32 body;
 
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
 		if (m->super_bad & BIT(c))
@@ -952,9 +957,8 @@ int dmr_meta_same(struct dmr_meta *m)
 			WRITE_ONCE(m->log_bad, m->log_bad | BIT(c));
 			continue;
 		}
-		if (!dmr_block_intact(block, m->uuid, m->seq - 1, position) ||
-		    le64_to_cpu(block->epoch) != m->epoch ||
-		    dmr_block_body(block) != m->prev)
+		if (!dmr_block_intact(block, m->uuid, m->seq - 1, position, &body) ||
+		    le64_to_cpu(block->epoch) != m->epoch || body != m->prev)
 			return -EUCLEAN;
 	}
 	return m->super_bad == DMR_BOTH_COPIES || m->log_bad == DMR_BOTH_COPIES ? -EIO : 0;
