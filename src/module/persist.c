@@ -211,10 +211,13 @@ static void dmr_doom(struct dmr_core *core, struct dmr_remap *remap)
 	core->doomed = &remap->ext.node;
 }
 
-static void dmr_free_doomed(struct dmr_core *core)
+/* Free what a replay has left over, and what it took out again. */
+static void dmr_replay_end(struct dmr_core *core)
 {
 	struct rb_node *node, *next;
 
+	while (core->nr_stock)
+		dmr_remap_free(core->stock[--core->nr_stock]);
 	synchronize_rcu();
 	for (node = core->doomed; node; node = next) {
 		next = node->rb_right;
@@ -232,11 +235,21 @@ static bool dmr_change_fits(const struct dmr_core *core, const struct dmr_change
 	       !((change->main | change->spare | change->len) & (core->meta.block - 1));
 }
 
+static struct dmr_remap *dmr_replay_remap(struct dmr_core *core)
+{
+	if (!core->nr_stock) {
+		if (!dmr_remap_alloc_many(core->stock, DMR_STOCK))
+			return NULL;
+		core->nr_stock = DMR_STOCK;
+	}
+	return core->stock[--core->nr_stock];
+}
+
 /* An extent of the spare, as a change has it. */
 static int dmr_replay_take(struct dmr_core *core, const struct dmr_change *change,
 			   u8 flags, struct dmr_remap **taken)
 {
-	struct dmr_remap *remap = dmr_remap_alloc();
+	struct dmr_remap *remap = dmr_replay_remap(core);
 
 	if (!remap)
 		return -ENOMEM;
@@ -267,7 +280,6 @@ static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change
 	if (r)
 		return r;
 	dmr_map_insert(core, remap);
-	dmr_core_resize(core);
 	return 0;
 }
 
@@ -470,7 +482,7 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 	if (r)
 		return r == -ENODATA ? 0 : r;
 	*error = "Spare's metadata is damaged";
-	return dmr_meta_load(&core->meta, true);
+	return dmr_meta_find(&core->meta);
 }
 
 /* Half a map is none. */
@@ -561,17 +573,23 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
 			    char **error)
 {
-	/* The log may speak of all that was mapped, above the table's end too. */
-	int r = dmr_table_extend(&core->table, core->meta.len);
+	int r = dmr_meta_find(&core->meta);
 
+	/* The log may speak of all that was mapped, above the table's end too. */
 	if (!r)
-		r = dmr_meta_load(&core->meta, false);
+		r = dmr_table_extend(&core->table, core->meta.len);
+	if (!r)
+		r = dmr_core_expect(core, core->meta.records);
+	if (!r)
+		r = dmr_meta_load(&core->meta);
 	if (r) {
 		*error = r == -ENOMEM ? "No memory for the remaps" :
 					"Spare's metadata is damaged";
 		return r;
 	}
 	dmr_core_counted(core);
+	/* They may be fewer than were ever added. */
+	dmr_core_resize(core);
 	DMINFO("%s: %llu remaps loaded", dm_device_name(core->md), core->remaps);
 	return 0;
 }
@@ -595,7 +613,7 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 	}
 	if (r)
 		dmr_persist_drop(core);
-	dmr_free_doomed(core);
+	dmr_replay_end(core);
 	return r;
 }
 

@@ -30,7 +30,8 @@ static u64 dmr_extent_end(const struct dmr_extent *ext)
 static void dmr_set_gap(struct dmr_extent *ext, u64 gap)
 {
 	ext->gap = gap;
-	dmr_gap_callbacks.propagate(&ext->node, NULL);
+	if (ext->len)
+		dmr_gap_callbacks.propagate(&ext->node, NULL);
 }
 
 /* Hang an extent, its gap set, into the tree before another. */
@@ -46,7 +47,8 @@ static void dmr_spare_link(struct dmr_spare *sp, struct dmr_extent *ext,
 	}
 	ext->max_gap = dmr_extent_gap(ext);
 	rb_link_node(&ext->node, parent, link);
-	dmr_gap_callbacks.propagate(parent, NULL);
+	if (ext->max_gap)
+		dmr_gap_callbacks.propagate(parent, NULL);
 	rb_insert_augmented(&ext->node, &sp->used, &dmr_gap_callbacks);
 }
 

@@ -262,7 +262,9 @@ int owner_load(void)
 		op_problem(&o.m, "of a main device of %llu sectors", o.m.len);
 		return -EUCLEAN;
 	}
-	return r ? r : dmr_meta_load(&o.m, false);
+	if (!r)
+		r = dmr_meta_find(&o.m);
+	return r ? r : dmr_meta_load(&o.m);
 }
 
 int owner_recover(void)

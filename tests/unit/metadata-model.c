@@ -303,15 +303,22 @@ static void disk_format(struct disk *d)
 	CHECK(!dmr_meta_format(&d->m), "%s", d->said);
 }
 
-/* What a module that starts anew finds on @image. */
+/* What a module that starts anew does. */
+static int meta_load(struct dmr_meta *m)
+{
+	int r = dmr_meta_probe(m);
+
+	if (!r)
+		r = dmr_meta_find(m);
+	return r ? r : dmr_meta_load(m);
+}
+
+/* What it finds on @image. */
 static int disk_load(struct disk *d, const u8 *image, u64 size)
 {
-	int r;
-
 	disk_init(d, size);
 	memcpy(d->data, image, size * SECTOR);
-	r = dmr_meta_probe(&d->m);
-	return r ? r : dmr_meta_load(&d->m, false);
+	return meta_load(&d->m);
 }
 
 static void map_of(const struct disk *d, map_t map)
@@ -817,9 +824,7 @@ static void test_unreadable(void)
 			for (unsigned int c = 0; c < 2; c++)
 				if (copies & 1 << c)
 					probe->unreadable[c] = counting_block(d, c, i);
-			r = dmr_meta_probe(&probe->m);
-			if (!r)
-				r = dmr_meta_load(&probe->m, false);
+			r = meta_load(&probe->m);
 			if (copies == 3)
 				CHECK(r == -EUCLEAN, "%d", r);
 			else
@@ -899,8 +904,7 @@ static void test_probe(void)
 	disk_init(probe, 16384);
 	memset(probe->data, 0, 16384 * SECTOR);
 	memcpy(probe->data, d->data, size * SECTOR);
-	CHECK(!dmr_meta_probe(&probe->m) && !dmr_meta_load(&probe->m, false), "%s",
-	      probe->said);
+	CHECK(!meta_load(&probe->m), "%s", probe->said);
 	CHECK(!dmr_meta_recover(&probe->m), "%s", probe->said);
 	CHECK(!memcmp(probe->data, DMR_SUPER_MAGIC, 8), "not written again");
 
