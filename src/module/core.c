@@ -297,49 +297,48 @@ char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 	return fit.misfit;
 }
 
-int dmr_core_get(struct dmr_user *u, char **error)
+/* Enter the registry, with the core that is there or a new one. */
+static int dmr_core_join(struct dmr_user *u, char **error)
 {
 	struct dmr_core *core = NULL;
 	struct dmr_user *other;
-	int r = -EBUSY;
 
-	mutex_lock(&users_lock);
 	list_for_each_entry(other, &users, node) {
 		if (dmr_users_collide(u, other)) {
 			*error = "Main or spare device is in use by another dm-remap-v4 target";
-			goto out;
+			return -EBUSY;
 		}
 		if (u->md == other->md && u->spare == other->spare)
 			core = other->core;
 	}
 
-	if (!core) {
-		r = -ENOMEM;
+	if (!core)
 		core = dmr_core_create(u);
-		if (!core) {
-			*error = "Cannot allocate the core";
-			goto out;
-		}
-	} else {
-		r = -EINVAL;
-		*error = dmr_core_misfit(core, u);
-		if (*error)
-			goto out;
+	if (!core) {
+		*error = "Cannot allocate the core";
+		return -ENOMEM;
 	}
-
-	r = dmr_persist_check(core, u, error);
-	if (r) {
-		if (!core->users)
-			dmr_core_destroy(core);
-		goto out;
-	}
-
-	*error = NULL;
 	u->core = core;
 	core->users++;
 	list_add(&u->node, &users);
-out:
+	return 0;
+}
+
+int dmr_core_get(struct dmr_user *u, char **error)
+{
+	int r;
+
+	mutex_lock(&users_lock);
+	r = dmr_core_join(u, error);
 	mutex_unlock(&users_lock);
+	if (r)
+		return r;
+
+	/* A spare may hang: others are not held up. */
+	*error = dmr_core_misfit(u->core, u);
+	r = *error ? -EINVAL : dmr_persist_check(u->core, u, error);
+	if (r)
+		dmr_core_put(u);
 	return r;
 }
 

@@ -461,28 +461,38 @@ static int dmr_persist_probe(struct dmr_core *core, const struct dmr_user *u,
 	return r;
 }
 
+/* Is there what can be loaded, or nothing? */
+static int dmr_persist_look(struct dmr_core *core, const struct dmr_user *u,
+			    char **error)
+{
+	int r = dmr_persist_probe(core, u, error);
+
+	if (r)
+		return r == -ENODATA ? 0 : r;
+	*error = "Spare's metadata is damaged";
+	return dmr_meta_find(&core->meta);
+}
+
 int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **error)
 {
-	int r;
+	int r = 0;
 
-	if (core->users && core->volatile_ != u->volatile_) {
+	if (core->volatile_ != u->volatile_) {
 		*error = "Option volatile cannot be changed while the device is in use";
 		return -EINVAL;
 	}
 	if (core->volatile_)
 		return 0;
-	if (core->loaded) {
+	if (READ_ONCE(core->loaded)) {
 		*error = "Option format while the device is in use";
 		return u->format ? -EBUSY : dmr_persist_suits(core, u, error);
 	}
-	/* Its buffer is in use, and what it finds is looked at when it is resumed. */
-	if (core->users)
-		return 0;
-	r = dmr_persist_probe(core, u, error);
-	if (r)
-		return r == -ENODATA ? 0 : r;
-	*error = "Spare's metadata is damaged";
-	return dmr_meta_find(&core->meta);
+	/* Another table may be reading it too; if it loads it, resuming this one tells. */
+	mutex_lock(&core->change);
+	if (!core->loaded)
+		r = dmr_persist_look(core, u, error);
+	mutex_unlock(&core->change);
+	return r;
 }
 
 /* Half a map is none. */
@@ -638,7 +648,7 @@ int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
 	if (r)
 		DMERR("%s: %s (error %d)", dm_device_name(core->md), error, r);
 	else
-		core->loaded = true;
+		WRITE_ONCE(core->loaded, true);
 	return r;
 }
 

@@ -28,7 +28,7 @@ void dmr_persist_exit(struct dmr_core *core);
  * @u:		the table
  * @error:	why not, for ti->error
  *
- * Reads, if the core is new; changes nothing.
+ * Reads the spare, under the change lock, if nothing was loaded yet; changes nothing.
  *
  * Context: a constructor; sleeps.
  * Return: 0 or an errno.
