@@ -413,7 +413,7 @@ int dmr_core_apply(struct dmr_user *u)
 
 	/* What `set` has changed since then holds. */
 	if (core->in_force == u)
-		return 0;
+		return dmr_persist_again(core);
 
 	misfit = dmr_core_misfit(core, u);
 	if (misfit) {

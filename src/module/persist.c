@@ -627,6 +627,30 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 	return r;
 }
 
+/* An older image of the spare under the core would be written on. */
+static int dmr_persist_same(struct dmr_core *core, char **error)
+{
+	*error = "Spare holds other metadata than when it was left";
+	return dmr_meta_behind(&core->meta) ? 0 : dmr_meta_same(&core->meta);
+}
+
+int dmr_persist_again(struct dmr_core *core)
+{
+	char *error;
+	int r;
+
+	if (core->volatile_)
+		return 0;
+	mutex_lock(&core->change);
+	r = dmr_persist_same(core, &error);
+	dmr_core_notice(core);
+	mutex_unlock(&core->change);
+	if (r != -EUCLEAN)
+		return 0;
+	DMERR("%s: %s (error %d)", dm_device_name(core->md), error, r);
+	return r;
+}
+
 int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
 {
 	char *error = NULL;
@@ -638,10 +662,8 @@ int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
 		r = dmr_persist_first(core, u, &error);
 	} else {
 		r = dmr_persist_suits(core, u, &error);
-		if (!r && !dmr_meta_behind(&core->meta)) {
-			error = "Spare holds other metadata than when it was left";
-			r = dmr_meta_same(&core->meta);
-		}
+		if (!r)
+			r = dmr_persist_same(core, &error);
 		if (!r)
 			r = dmr_persist_update(core, u, &error);
 	}

@@ -44,6 +44,16 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u);
 
 /**
+ * dmr_persist_again - is the metadata as it was left?
+ *
+ * What cannot be read is marked: the remaps are known, and go on serving.
+ *
+ * Context: preresume of the table in force; takes the change lock.
+ * Return: 0, or -EUCLEAN when it must not be resumed; that was logged.
+ */
+int dmr_persist_again(struct dmr_core *core);
+
+/**
  * dmr_persist_settle - make sure that a change can be committed
  *
  * Settles a commit in doubt first, which has not happened then.
