@@ -270,17 +270,17 @@ static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change
 	u8 flags = change->type == DMR_RECORD_LOST ? DMR_LOST : 0;
 	u64 end = change->main + change->len;
 	struct dmr_remap *remap;
-	int r;
+	int r = 0;
 
 	if (dmr_mapped(core, change->main, end))
 		return -EUCLEAN;
-	r = dmr_holes_take(core, change->main, end, NULL);
+	if (core->nr_holes)
+		r = dmr_holes_take(core, change->main, end, NULL);
 	if (!r)
 		r = dmr_replay_take(core, change, flags, &remap);
-	if (r)
-		return r;
-	dmr_map_insert(core, remap);
-	return 0;
+	if (!r)
+		dmr_map_insert(core, remap);
+	return r;
 }
 
 static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *change)
