@@ -56,7 +56,13 @@ static struct dmr_slices *dmr_slices_of(const struct dmr_table *t)
 
 static unsigned int dmr_level(const struct dmr_remap *remap)
 {
-	return order_base_2(remap->ext.len);
+	return ilog2(remap->ext.len);
+}
+
+/* May it reach beyond the cell behind its own? */
+static bool dmr_is_long(const struct dmr_remap *remap)
+{
+	return remap->ext.len > BIT_ULL(dmr_level(remap)) + 1;
 }
 
 /*
@@ -193,8 +199,11 @@ static inline unsigned long dmr_hash_before(const struct dmr_table *t, u64 cell,
 	return dmr_hash(t, cell - 1, level);
 }
 
-/* Which entry covers the first sector? Its own cell of each level, and the one before. */
-static bool dmr_search_cover(struct dmr_search *s, u64 levels)
+/*
+ * Which entry covers the first sector? Its own cell of each level, the one before, and the
+ * one before that where there are entries so long.
+ */
+static bool dmr_search_cover(struct dmr_search *s, u64 levels, u64 longs)
 {
 	for (; levels; levels &= levels - 1) {
 		unsigned int level = __ffs64(levels);
@@ -205,6 +214,8 @@ static bool dmr_search_cover(struct dmr_search *s, u64 levels)
 		if (!s->cover && cell)
 			dmr_search_chain(s, dmr_hash_before(s->t, cell, level, hash),
 					 true);
+		if (unlikely(longs >> level & 1) && !s->cover && cell > 1)
+			dmr_search_chain(s, dmr_hash(s->t, cell - 2, level), true);
 		if (s->cover)
 			return true;
 	}
@@ -277,6 +288,7 @@ void dmr_table_lookup(const struct dmr_table *t, u64 start, u64 end,
 {
 	const struct dmr_slices *slices = rcu_dereference(t->slices);
 	u64 levels = READ_ONCE(t->levels);
+	u64 longs = READ_ONCE(t->longs);
 	struct dmr_search s = {
 		.t = t,
 		.b = rcu_dereference(t->buckets),
@@ -285,7 +297,7 @@ void dmr_table_lookup(const struct dmr_table *t, u64 start, u64 end,
 	};
 	bool dirty = test_bit(start >> slices->shift, slices->dirty);
 
-	if (dirty && dmr_search_cover(&s, levels)) {
+	if (dirty && dmr_search_cover(&s, levels, longs)) {
 		run->remap = s.cover;
 		run->end = min(end, dmr_remap_end(s.cover));
 		return;
@@ -329,6 +341,8 @@ void dmr_table_insert(struct dmr_table *t, struct dmr_remap *remap)
 	dmr_slices_add(dmr_slices_of(t), remap);
 	if (!t->per_level[level]++)
 		WRITE_ONCE(t->levels, t->levels | BIT_ULL(level));
+	if (dmr_is_long(remap) && !t->long_per_level[level]++)
+		WRITE_ONCE(t->longs, t->longs | BIT_ULL(level));
 	WRITE_ONCE(t->count, t->count + 1);
 	WRITE_ONCE(t->sectors, t->sectors + remap->ext.len);
 
@@ -354,6 +368,8 @@ void dmr_table_remove(struct dmr_table *t, struct dmr_remap *remap)
 	WRITE_ONCE(t->count, t->count - 1);
 	if (!--t->per_level[level])
 		WRITE_ONCE(t->levels, t->levels & ~BIT_ULL(level));
+	if (dmr_is_long(remap) && !--t->long_per_level[level])
+		WRITE_ONCE(t->longs, t->longs & ~BIT_ULL(level));
 	dmr_slices_del(dmr_slices_of(t), remap);
 }
 

@@ -8,11 +8,12 @@
  * remap is replaced by its parts both are there for a moment and agree; a lookup
  * returns either.
  *
- * An entry of length n has level ceil(log2(n)) and is filed under the cell
+ * An entry of length n has level floor(log2(n)) and is filed under the cell
  * start >> level, in bucket (hash(cell >> 3, level) ^ (cell & 7)) & mask. Entries
- * of one level that do not overlap start at most twice in one cell, and a sector
- * is covered from its own cell or the one before it; so a sector is found with
- * two cells a level in use, and the cells of a long bio lie side by side.
+ * do not overlap, so one of a level at most starts in a cell. A sector is covered
+ * from its own cell or the one before it, or, by an entry longer than 2^level + 1
+ * ("long"), the one before that; so a sector is found with two or three cells a
+ * level in use, and the cells of a long bio lie side by side.
  *
  * A bitmap with one bit a slice of the device answers for clean slices without
  * the hash. Its bits, like those of the levels in use, are set before an entry
@@ -56,25 +57,29 @@ struct dmr_slices {
  * @buckets:	the bucket array in force
  * @slices:	the clean-slice shortcut
  * @levels:	bit l: there may be entries of level l
+ * @longs:	bit l: there may be long ones of them
  * @seed:	of the hash
  * @count:	entries
  * @sectors:	the sum of their lengths
  * @resizes:	how many resizes there were
  * @per_level:	entries of each level
+ * @long_per_level: ... that are long
  *
- * The first four are read-mostly and share a cache line; what is below belongs
+ * The first five are read-mostly and share a cache line; what is below belongs
  * to the writers (and may be read racily for status).
  */
 struct dmr_table {
 	struct dmr_buckets __rcu	*buckets;
 	struct dmr_slices __rcu		*slices;
 	u64				levels;
+	u64				longs;
 	u64				seed;
 
 	u64				count ____cacheline_aligned;
 	u64				sectors;
 	u64				resizes;
 	u64				per_level[DMR_SECTOR_BITS + 1];
+	u64				long_per_level[DMR_SECTOR_BITS + 1];
 };
 
 /**
@@ -124,7 +129,7 @@ void dmr_table_exit(struct dmr_table *t);
  * The run ends at the first sector that another remap, or none, serves. Its cost
  * does not depend on the number of entries. It goes in windows of 64 sectors up to
  * the first edge, steps over clean slices by their bits, and in each window probes,
- * for each level l in use, max(1, 64 >> l) cells, and in the first two more. The
+ * for each level l in use, max(1, 64 >> l) cells, and in the first three more. The
  * first dirty slice that it covers whole has an edge, so no more than two slices
  * and what @start is in are ever scanned.
  *

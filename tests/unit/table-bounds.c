@@ -15,7 +15,7 @@
 
 #define MILLION 1000000
 
-/* No chain may be longer; twice that where two entries start in every cell. */
+/* No chain may be longer. */
 #define MAX_CHAIN 16
 
 struct probe probe;
@@ -35,7 +35,6 @@ static struct dmr_remap *remaps;
  * @to:		... to here ...
  * @by:		... in steps of so many: what only has another level, has
  *		another hash and nothing else
- * @pairs:	two start in most of the cells
  * @step:	the length of entry @i, with @skip sectors free behind it
  */
 struct pattern {
@@ -43,7 +42,6 @@ struct pattern {
 	unsigned int	from;
 	unsigned int	to;
 	unsigned int	by;
-	bool		pairs;
 	u64		(*step)(struct rnd *r, u64 i, unsigned int param, u64 *skip);
 };
 
@@ -61,14 +59,14 @@ static u64 step_runs(struct rnd *r, u64 i, unsigned int param, u64 *skip)
 	return BIT_ULL(param);
 }
 
-/* The shortest length of each level: two start in most of the cells. */
+/* One more than a power of two: side by side they fill nearly every cell. */
 static u64 step_crowd(struct rnd *r, u64 i, unsigned int param, u64 *skip)
 {
 	*skip = 0;
 	return BIT_ULL(param - 1) + 1;
 }
 
-/* Likewise, and two in every cell that has any. */
+/* Likewise in twos. */
 static u64 step_pairs(struct rnd *r, u64 i, unsigned int param, u64 *skip)
 {
 	u64 cell = BIT_ULL(param), len = cell / 2 + 1;
@@ -84,6 +82,13 @@ static u64 step_loose_pairs(struct rnd *r, u64 i, unsigned int param, u64 *skip)
 
 	*skip = i % 2 ? (2 + rnd_below(r, 64)) * cell - 2 * len : 0;
 	return len;
+}
+
+/* The longest of a level: they reach farthest. */
+static u64 step_longest(struct rnd *r, u64 i, unsigned int param, u64 *skip)
+{
+	*skip = i % 3;
+	return BIT_ULL(param) - 1;
 }
 
 /* A giant, then single sectors. */
@@ -121,19 +126,20 @@ static u64 step_random(struct rnd *r, u64 i, unsigned int param, u64 *skip)
 }
 
 static const struct pattern patterns[] = {
-	{ "stride",		0, 34, 1, false, step_stride },
-	{ "runs",		1, 34, 8, false, step_runs },
-	{ "crowd",		2, 34, 8, true, step_crowd },
-	{ "pairs",		2, 34, 8, true, step_pairs },
-	{ "loose pairs",	2, 28, 8, true, step_loose_pairs },
-	{ "giant",		20, 54, 17, false, step_giant },
-	{ "every length",	0, 0, 1, false, step_lengths },
-	{ "every level",	0, 0, 1, false, step_levels },
-	{ "blocks",		0, 0, 1, false, step_blocks },
-	{ "random",		6, 30, 8, false, step_random },
+	{ "stride",		0, 34, 1, step_stride },
+	{ "runs",		1, 34, 8, step_runs },
+	{ "crowd",		2, 34, 8, step_crowd },
+	{ "pairs",		2, 34, 8, step_pairs },
+	{ "loose pairs",	2, 28, 8, step_loose_pairs },
+	{ "longest",		2, 34, 8, step_longest },
+	{ "giant",		20, 54, 17, step_giant },
+	{ "every length",	0, 0, 1, step_lengths },
+	{ "every level",	0, 0, 1, step_levels },
+	{ "blocks",		0, 0, 1, step_blocks },
+	{ "random",		6, 30, 8, step_random },
 };
 
-static const struct pattern *const blocks = &patterns[8];
+static const struct pattern *const blocks = &patterns[9];
 
 /* The next parameter, or the next pattern: false behind the last. */
 static bool pattern_next(const struct pattern **p, unsigned int *param)
@@ -228,7 +234,7 @@ static unsigned long longest_chain(const struct pattern *p, unsigned int param, 
 static void test_chains(void)
 {
 	unsigned int seeds = unit_times(2, 15, 100);
-	unsigned long most[2] = {}, tables = 0;
+	unsigned long most = 0, tables = 0;
 	const struct pattern *p = NULL;
 	unsigned int param;
 
@@ -238,17 +244,16 @@ static void test_chains(void)
 		for (u64 seed = unit_seed; seed < unit_seed + seeds; seed++, tables++) {
 			unsigned long chain = longest_chain(p, param, MILLION, seed);
 
-			CHECK(chain <= MAX_CHAIN * (p->pairs ? 2 : 1),
+			CHECK(chain <= MAX_CHAIN,
 			      "%s %u, seed %lu: a chain of %lu", p->name, param, seed,
 			      chain);
 			most_here = max(most_here, chain);
 		}
-		most[p->pairs] = max(most[p->pairs], most_here);
+		most = max(most, most_here);
 		if (unit_level == FULL)
 			unit_note("%s %u: no chain above %lu", p->name, param, most_here);
 	}
-	unit_note("%lu tables of a million remaps: no chain above %lu; of pairs, %lu",
-		  tables, most[false], most[true]);
+	unit_note("%lu tables of a million remaps: no chain above %lu", tables, most);
 }
 
 /*
@@ -291,23 +296,28 @@ static void test_walks(void)
 
 /*
  * What table.h promises: in each window of 64 sectors up to the first edge, for
- * each level in use, max(1, 64 >> level) cells, and in the first two more. Windows
- * in clean slices are free. A sector that a remap serves is found with two cells.
+ * each level in use, max(1, 64 >> level) cells, and in the first three more, or two where
+ * no entry is long. Windows in clean slices are free. A sector that a remap serves is found
+ * with those.
  */
+static unsigned long cover_cells(const struct dmr_table *t)
+{
+	return 2 * __builtin_popcountl(t->levels) + __builtin_popcountl(t->longs);
+}
+
 static unsigned long most_cells(const struct dmr_table *t, u64 start, u64 end,
 				const struct dmr_run *run)
 {
-	unsigned long levels = __builtin_popcountl(t->levels);
 	u64 last = min(run->end, end - 1), sector;
 	unsigned long a_window = 0, cells;
 
 	if (run->remap)
-		return 2 * levels;
+		return cover_cells(t);
 	for (unsigned int level = 0; level <= DMR_SECTOR_BITS; level++)
 		if (t->levels & BIT_ULL(level))
 			a_window += max(1, (1 << DMR_WINDOW_SHIFT) >> level);
 
-	cells = 2 * levels;
+	cells = cover_cells(t);
 	for (sector = start; sector <= last;
 	     sector = ((sector >> DMR_WINDOW_SHIFT) + 1) << DMR_WINDOW_SHIFT)
 		if (!dmr_table_clean(t, sector, sector + 1))
@@ -343,7 +353,7 @@ static void check_cells(const struct pattern *p, unsigned int param, u64 n, u64 
 		CHECK(probe.cells <= most, "%s %u [%lu, %lu): %lu cells, not %lu",
 		      p->name, param, start, end, probe.cells, most);
 		if (end == start + 1) {
-			CHECK(probe.cells <= 2 * __builtin_popcountl(t.levels),
+			CHECK(probe.cells <= cover_cells(&t),
 			      "%s %u at %lu: %lu cells", p->name, param, start, probe.cells);
 			single = max(single, probe.cells);
 		}
