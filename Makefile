@@ -5,6 +5,7 @@
 build	:= build
 KDIR	?= /lib/modules/$(shell uname -r)/build
 K	?= 6.1
+DURATION ?= 60
 kernels	:= 6.1 6.12 7
 test_dirs := $(addprefix tests/,lib vm demo bench debug crash/guest)
 
@@ -21,7 +22,7 @@ install:
 	$(MAKE) -C $(KDIR) M=$(abspath $(build))/module/host modules_install
 	depmod -a $$(modinfo -F vermagic $(build)/module/host/dm-remap-v4.ko | cut -d ' ' -f 1)
 
-.PHONY: setup demo check check-quick check-debug coverage bench lint unit crash module
+.PHONY: setup demo check check-quick check-debug coverage bench lint unit crash fuzz module
 .PHONY: vm vm-shell
 setup:
 	@scripts/setup
@@ -52,8 +53,10 @@ unit: setup
 	@$(MAKE) -s -C tests/unit check
 
 crash: setup
-	@scripts/source
 	@tests/crash/run
+
+fuzz: setup
+	@$(MAKE) -s -C tests/fuzz check DURATION=$(DURATION)
 
 module: setup
 	@scripts/module $(K)
@@ -92,6 +95,7 @@ help:
 	@echo 'make lint           sparse, checkpatch, shellcheck'
 	@echo 'make unit           the tests that need no kernel'
 	@echo 'make crash          what power cuts leave: LEVEL=quick, ci or full'
+	@echo 'make fuzz DURATION=3600: the metadata under libFuzzer, so many seconds'
 	@echo 'make module K=6.12  the module for a kernel under test'
 	@echo 'make vm K=7 T=smoke one VM test, or all'
 	@echo 'make vm-shell K=7   a shell in the VM, the module loaded'

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who owns a spare outside of the kernel: what metadata.c asks of its owner, over a map
+ * in memory. For the tool, and for the tests and the fuzzer, which bring disks of their
+ * own. What a record does to the map is what persist.c of the module does.
+ *
+ * Single-threaded. Memory is what the map needs: some 100 bytes a remap.
+ */
+#ifndef DMREMAP_OWNER_H
+#define DMREMAP_OWNER_H
+
+#include "metadata.h"
+#include "runs.h"
+
+/**
+ * struct owner_io - where the spare is
+ * @read:	blocks of 4096 bytes from a sector; 0 or a negative errno
+ * @write:	likewise; @durable as dmr_meta_ops has it
+ * @context:	their first argument
+ */
+struct owner_io {
+	int	(*read)(void *context, u64 sector, void *data, unsigned int blocks);
+	int	(*write)(void *context, u64 sector, const void *data,
+			 unsigned int blocks, bool durable);
+	void	*context;
+};
+
+/**
+ * struct owner - a spare, its metadata and its map
+ * @m:		the metadata; what dmr_meta_format() wants is the caller's to set
+ * @io:		where the spare is
+ * @by_main:	what is mapped: runs of main, DMR_RECORD_*
+ * @by_spare:	what of the spare is in use: what that maps to, and areas
+ * @said:	what metadata.c had to say last
+ */
+struct owner {
+	struct dmr_meta	m;
+	struct owner_io	io;
+	struct runs	by_main;
+	struct runs	by_spare;
+	char		said[256];
+};
+
+/* Nothing is loaded yet. Returns 0 or -ENOMEM. */
+int owner_init(struct owner *o, const struct owner_io *io, u64 sectors);
+void owner_exit(struct owner *o);
+
+/* Forget what was loaded; the spare has so many sectors now. */
+void owner_reset(struct owner *o, u64 sectors);
+
+/* dmr_meta_probe(), of the whole blocks of main that the spare has. */
+int owner_probe(struct owner *o);
+
+/* owner_probe(), and the map. After an error, owner_reset(). */
+int owner_load(struct owner *o);
+
+/**
+ * owner_apply - make a change in the map
+ *
+ * Return: 0; -EUCLEAN it does not fit there; -ENOMEM.
+ */
+int owner_apply(struct owner *o, const struct dmr_change *change);
+
+/* Make changes durable as one commit, then in the map. 0 or a negative errno. */
+int owner_commit(struct owner *o, const struct dmr_change *changes, unsigned int nr);
+
+/*
+ * The spare sectors that these changes want must not become an area while they are
+ * committed. Returns 0, or an errno and holds none.
+ */
+int owner_hold(struct owner *o, const struct dmr_change *changes, unsigned int nr);
+void owner_release(struct owner *o, const struct dmr_change *changes, unsigned int nr);
+
+/* Is nothing on these sectors of the spare, and are they for data? */
+bool owner_free(const struct owner *o, u64 spare, u64 len);
+
+#endif /* DMREMAP_OWNER_H */
