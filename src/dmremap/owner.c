@@ -35,10 +35,10 @@ bool owner_free(const struct owner *o, u64 spare, u64 len)
 	return spare_has(o, spare, len) && !runs_find(&o->by_spare, spare, len);
 }
 
-/* Put sectors of the spare in use. */
-static int take(struct owner *o, u64 start, u64 len)
+/* Put sectors of the spare in use: of a remap, or 0 and @type 0. */
+static int take(struct owner *o, u64 start, u64 len, u64 main, u8 type)
 {
-	struct run run = { .start = start, .len = len };
+	struct run run = { .start = start, .len = len, .to = main, .type = type };
 
 	return spare_has(o, start, len) ? runs_add(&o->by_spare, &run) : -ERANGE;
 }
@@ -61,7 +61,7 @@ static int map_add(struct owner *o, const struct dmr_change *change)
 		.to = change->spare,
 		.type = change->type,
 	};
-	int r = take(o, change->spare, change->len);
+	int r = take(o, change->spare, change->len, change->main, change->type);
 
 	if (!r) {
 		r = runs_add(&o->by_main, &run);
@@ -174,7 +174,7 @@ static int op_take(struct dmr_meta *m, struct dmr_extent *area)
 
 	if (area->start == DMR_LOWEST || area->start == DMR_HIGHEST)
 		r = place(o, area);
-	return r ? r : take(o, area->start, area->len);
+	return r ? r : take(o, area->start, area->len, 0, 0);
 }
 
 static void op_give(struct dmr_meta *m, struct dmr_extent *area)
@@ -220,12 +220,17 @@ int owner_init(struct owner *o, const struct owner_io *io, u64 sectors)
 	return 0;
 }
 
+void owner_forget(struct owner *o)
+{
+	runs_clear(&o->by_main);
+	runs_clear(&o->by_spare);
+}
+
 void owner_reset(struct owner *o, u64 sectors)
 {
 	void *buffer = o->m.buffer;
 
-	runs_clear(&o->by_main);
-	runs_clear(&o->by_spare);
+	owner_forget(o);
 	o->said[0] = '\0';
 	memset(&o->m, 0, sizeof(o->m));
 	o->m.ops = &ops;
@@ -256,6 +261,28 @@ int owner_load(struct owner *o)
 	return r ? r : dmr_meta_load(&o->m, false);
 }
 
+int owner_take_areas(struct owner *o)
+{
+	int r;
+
+	o->m.second.start = o->m.backup;
+	o->m.second.len = DMR_BLOCK_SECTORS;
+	r = op_take(&o->m, &o->m.second);
+	for (unsigned int i = 0; i < DMR_COPIES * DMR_HALVES && !r; i++)
+		r = op_take(&o->m, &o->m.areas[i / DMR_HALVES][i % DMR_HALVES]);
+	return r;
+}
+
+int owner_write(struct owner *o, u64 epoch)
+{
+	o->m.epoch = epoch;
+	o->m.last_epoch = epoch;
+	o->m.floor = epoch;
+	/* As after a commit that may be there or not: the map begins a half. */
+	o->m.doubt = true;
+	return dmr_meta_recover(&o->m);
+}
+
 void owner_release(struct owner *o, const struct dmr_change *changes, unsigned int nr)
 {
 	while (nr--)
@@ -270,7 +297,7 @@ int owner_hold(struct owner *o, const struct dmr_change *changes, unsigned int n
 
 		if (changes[i].type == DMR_RECORD_UNMAP)
 			continue;
-		r = take(o, changes[i].spare, changes[i].len);
+		r = take(o, changes[i].spare, changes[i].len, 0, 0);
 		if (r) {
 			owner_release(o, changes, i);
 			return r;

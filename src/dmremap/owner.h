@@ -30,7 +30,7 @@ struct owner_io {
  * @m:		the metadata; what dmr_meta_format() wants is the caller's to set
  * @io:		where the spare is
  * @by_main:	what is mapped: runs of main, DMR_RECORD_*
- * @by_spare:	what of the spare is in use: what that maps to, and areas
+ * @by_spare:	what of the spare is in use: by what of main; or by areas, type 0
  * @said:	what metadata.c had to say last
  */
 struct owner {
@@ -44,6 +44,9 @@ struct owner {
 /* Nothing is loaded yet. Returns 0 or -ENOMEM. */
 int owner_init(struct owner *o, const struct owner_io *io, u64 sectors);
 void owner_exit(struct owner *o);
+
+/* Forget the map, and what is in use. */
+void owner_forget(struct owner *o);
 
 /* Forget what was loaded; the spare has so many sectors now. */
 void owner_reset(struct owner *o, u64 sectors);
@@ -60,6 +63,18 @@ int owner_load(struct owner *o);
  * Return: 0; -EUCLEAN it does not fit there; -ENOMEM.
  */
 int owner_apply(struct owner *o, const struct dmr_change *change);
+
+/* Put the areas in use that @m has, and the second superblock. 0 or a negative errno. */
+int owner_take_areas(struct owner *o);
+
+/**
+ * owner_write - write all metadata anew, for the map as it is
+ * @o:		areas are taken
+ * @epoch:	the highest that may be there
+ *
+ * Return: 0; -ENOSPC the map does not fit in the areas; -EIO.
+ */
+int owner_write(struct owner *o, u64 epoch);
 
 /* Make changes durable as one commit, then in the map. 0 or a negative errno. */
 int owner_commit(struct owner *o, const struct dmr_change *changes, unsigned int nr);

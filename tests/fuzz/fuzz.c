@@ -5,9 +5,12 @@
  *
  *  - nothing crashes, reads out of range, or reads more than some times the spare;
  *  - a map that is loaded has no overlaps, and lies within both devices, beside the areas;
- *  - recovered, changed, and loaded again it is the same map.
+ *  - recovered, changed, and loaded again it is the same map;
+ *  - what dmremap repair makes of one that cannot be loaded can.
  */
 #include "image.h"
+#include "salvage.h"
+#include "tool.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,6 +21,16 @@
 
 /* Each of two halves in two copies, for the looks that loading takes, and then some. */
 #define MAX_READS(image)	(32ULL * (image)->nr + 8192)
+
+/* What salvage.c tells is not wanted here. */
+void say(const char *fmt, ...)
+{
+}
+
+int complain(const char *fmt, ...)
+{
+	return FAILED;
+}
 
 static struct image image;
 static struct owner owner;
@@ -130,6 +143,34 @@ static void live_on(void)
 	change_map(false);
 }
 
+/* As dmremap repair does it; without superblocks, main is told to it. */
+static void repair(bool lost)
+{
+	bool moved = false;
+	u64 epoch;
+	int r;
+
+	if (lost) {
+		owner_reset(&owner, (u64)image.nr * DMR_BLOCK_SECTORS);
+		owner.m.len = 1 << 20;
+		owner.m.spare_size = owner.m.size;
+		if (salvage_areas(&owner, NULL, &moved))
+			return;
+	}
+	owner_forget(&owner);
+	r = salvage_map(&owner, &epoch);
+	if (!r)
+		r = moved ? salvage_new_areas(&owner) : salvage_take_areas(&owner);
+	if (!r)
+		r = owner_write(&owner, epoch);
+	if (!r) {
+		u64 map = see_map();
+
+		r = load();
+		assert(!r && see_map() == map);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static const struct owner_io io = { image_read, image_write, &image };
@@ -147,5 +188,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	assert(r ? r == dry || (!dry && r == -EUCLEAN) : !dry);
 	if (!r && !owner.m.ro_compat)
 		live_on();
+	else if (r == -EUCLEAN || r == -EEXIST)
+		repair(owner_probe(&owner));
 	return 0;
 }
