@@ -18,6 +18,9 @@
 /* The first and last so many blocks of a blank device are: 1 MiB. */
 #define DMR_BLANK_BLOCKS	256
 
+/* More are never counted, nor generations; so that counting does not begin again. */
+#define DMR_LAST_EPOCH		(U64_MAX / 2)
+
 static const char *const copy_names[DMR_COPIES] = { "first", "second" };
 
 static void *dmr_buffer(struct dmr_meta *m, unsigned int copy, unsigned int block)
@@ -101,7 +104,7 @@ static bool dmr_super_sane(const struct dmr_meta *m)
 {
 	if (!is_power_of_2(m->backup) || m->backup < DMR_BLOCK_SECTORS ||
 	    !is_power_of_2(m->block) || !m->len || m->len > BIT_ULL(DMR_SECTOR_BITS) ||
-	    m->stale >= DMR_BOTH_COPIES)
+	    m->stale >= DMR_BOTH_COPIES || m->generation > DMR_LAST_EPOCH)
 		return false;
 	for (unsigned int c = 0; c < DMR_COPIES; c++)
 		for (unsigned int h = 0; h < DMR_HALVES; h++) {
@@ -780,8 +783,8 @@ static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 	scan->damaged = dmr_reader_blind(&rd) || dmr_later_commit(&rd);
 }
 
-/* The highest epoch that begins a half, in either copy; 0 if none does. */
-static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half)
+/* The highest epoch that begins a half, in any of @copies; 0 if none does. */
+static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half, unsigned int copies)
 {
 	u64 epoch = 0;
 
@@ -789,7 +792,7 @@ static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half)
 		const struct dmr_block *block = dmr_buffer(m, c, 0);
 		u64 position = dmr_position(m, c, half, 0);
 
-		if (m->stale & BIT(c))
+		if (!(copies & BIT(c)))
 			continue;
 		dmr_read_blocks(m, position, dmr_buffer(m, c, 0), 1);
 		if (dmr_block_intact(block, m->uuid, 0, position))
@@ -801,10 +804,21 @@ static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half)
 /* The newest half that is complete. */
 static int dmr_find_half(struct dmr_meta *m, struct dmr_scan *scan)
 {
-	u64 epochs[DMR_HALVES] = { dmr_half_epoch(m, 0), dmr_half_epoch(m, 1) };
+	u64 epochs[DMR_HALVES];
 
+	m->last_epoch = m->floor;
+	for (unsigned int h = 0; h < DMR_HALVES; h++) {
+		u64 out = dmr_half_epoch(m, h, m->stale);
+
+		epochs[h] = dmr_half_epoch(m, h, DMR_BOTH_COPIES & ~m->stale);
+		/* What is out now will be in again, and must not count for more then. */
+		m->last_epoch = max(m->last_epoch, max(epochs[h], out));
+	}
 	m->half = epochs[1] > epochs[0];
-	m->last_epoch = epochs[m->half];
+	if (m->last_epoch > DMR_LAST_EPOCH) {
+		m->ops->problem(m, "epoch %llu of the log is beyond all", m->last_epoch);
+		return -EUCLEAN;
+	}
 	for (unsigned int i = 0; i < DMR_HALVES; i++, m->half = !m->half) {
 		m->epoch = epochs[m->half];
 		if (!m->epoch || m->epoch < m->floor)
