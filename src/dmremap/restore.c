@@ -166,23 +166,7 @@ static bool get_map(struct json_object *dump, struct owner *o, const struct kind
  * Writing it
  */
 
-/* A restored spare must count for more than what is there of the same UUID. */
-static u64 highest_epoch(struct owner *o)
-{
-	struct dmr_meta *m = &o->m;
-	const struct dmr_block *block = m->buffer;
-	u64 epoch = 0;
-
-	for (unsigned int i = 0; i < DMR_COPIES * DMR_HALVES; i++) {
-		u64 at = m->areas[i / DMR_HALVES][i % DMR_HALVES].start;
-
-		if (!device_read(o->io.context, at, m->buffer, 1) &&
-		    dmr_block_intact(block, m->uuid, 0, at))
-			epoch = max(epoch, (u64)le64toh(block->epoch));
-	}
-	return epoch;
-}
-
+/* A restored superblock must count for more than what is there. */
 static u64 highest_generation(struct owner *o)
 {
 	struct dmr_meta *m = &o->m;
@@ -211,7 +195,7 @@ static int write_spare(struct spare *spare, struct json_object *dump)
 		if (!get_map(dump, o, &kinds[i]))
 			return FAILED;
 	o->m.generation = highest_generation(o);
-	r = owner_write(o, highest_epoch(o));
+	r = owner_write(o, 0);
 	if (r)
 		return complain("%s cannot be written: %s", spare->dev.path, strerror(-r));
 	say("%llu remaps are on %s", o->by_main.nr, spare->dev.path);

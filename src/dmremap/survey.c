@@ -51,6 +51,8 @@ static const char *block_fault(const struct survey *s, unsigned int copy, u32 se
 		return "of another UUID";
 	if (le64_to_cpu(block->position) != sector)
 		return "of another sector";
+	if (le64_to_cpu(block->epoch) > DMR_LAST_EPOCH)
+		return "of no epoch";
 	return dmr_block_intact(block, s->m->uuid, seq, sector) ? NULL : "damaged";
 }
 

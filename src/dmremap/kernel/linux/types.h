@@ -10,6 +10,7 @@
 typedef __u8 u8;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s64 s64;
 
 #define __rcu
 #define __printf(fmt, args)	__attribute__((format(printf, fmt, args)))
