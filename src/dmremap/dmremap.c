@@ -205,15 +205,14 @@ static const char *option_name(int c)
 	return o->name;
 }
 
-int main(int argc, char **argv)
+/* Options may stand anywhere; which of them suit is known with the subcommand. */
+static int run(int argc, char **argv)
 {
+	char seen[ARRAY_SIZE(long_options)] = "";
 	const struct command *command;
 	struct options opt = { 0 };
 	const char *given;
 	int c, index = 0;
-
-	/* Options may stand anywhere; which suit is known with the subcommand. */
-	char seen[ARRAY_SIZE(long_options)] = "";
 
 	while ((c = getopt_long(argc, argv, "hqV", long_options, NULL)) != -1) {
 		switch (c) {
@@ -250,9 +249,15 @@ int main(int argc, char **argv)
 	opt.spare = argv[1];
 	opt.file = command->file ? argv[2] : NULL;
 	opt.quiet = quiet;
-	c = command->run(&opt);
-	/* What nobody reads is not done. */
+	return command->run(&opt);
+}
+
+int main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+
+	/* What nobody can read is not done. */
 	if (fflush(stdout) || ferror(stdout))
 		return complain("standard output: %s", strerror(errno));
-	return c;
+	return status;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include <linux/kernel.h>
-#include <asm/byteorder.h>
 
 static struct owner *owner_of(struct dmr_meta *m)
 {
@@ -274,28 +273,8 @@ int owner_take_areas(struct owner *o)
 	return r;
 }
 
-/* That of the first blocks of all halves: what is written must count for more. */
-static u64 highest_epoch(struct owner *o)
-{
-	struct dmr_meta *m = &o->m;
-	const struct dmr_block *block = m->buffer;
-	u64 highest = 0;
-
-	for (unsigned int i = 0; i < DMR_COPIES * DMR_HALVES; i++) {
-		u64 at = m->areas[i / DMR_HALVES][i % DMR_HALVES].start, epoch;
-
-		if (op_read(m, at, m->buffer, 1) || !dmr_block_intact(block, m->uuid, 0, at))
-			continue;
-		epoch = le64_to_cpu(block->epoch);
-		if (epoch <= DMR_LAST_EPOCH)
-			highest = max(highest, epoch);
-	}
-	return highest;
-}
-
 int owner_write(struct owner *o, u64 epoch)
 {
-	epoch = max(epoch, highest_epoch(o));
 	o->m.epoch = epoch;
 	o->m.last_epoch = epoch;
 	o->m.floor = epoch;

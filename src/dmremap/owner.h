@@ -70,7 +70,7 @@ int owner_take_areas(struct owner *o);
 /**
  * owner_write - write all metadata anew, for the map as it is
  * @o:		areas are taken
- * @epoch:	the highest that is known, or 0; those of the areas are looked up
+ * @epoch:	the highest that is there (survey_epoch())
  *
  * Return: 0; -ENOSPC the map does not fit in the areas; -EIO.
  */

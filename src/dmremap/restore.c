@@ -2,6 +2,7 @@
 #include "tool.h"
 #include "dump.h"
 #include "kind.h"
+#include "survey.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -195,7 +196,7 @@ static int write_spare(struct spare *spare, struct json_object *dump)
 		if (!get_map(dump, o, &kinds[i]))
 			return FAILED;
 	o->m.generation = highest_generation(o);
-	r = owner_write(o, 0);
+	r = owner_write(o, survey_epoch(&o->m));
 	if (r)
 		return complain("%s cannot be written: %s", spare->dev.path, strerror(-r));
 	say("%llu remaps are on %s", o->by_main.nr, spare->dev.path);

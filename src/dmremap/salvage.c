@@ -167,9 +167,9 @@ int salvage_map(struct owner *o, u64 *epoch)
 	for (unsigned int h = 0; h < DMR_HALVES; h++)
 		survey_half(&s[h], &o->m, h);
 	newest = s[1].epoch > s[0].epoch;
-	*epoch = s[newest].epoch;
-	if (!*epoch)
+	if (!s[newest].epoch)
 		return -ENODATA;
+	*epoch = survey_epoch(&o->m);
 	o->m.half = newest;
 	if (!whole_beginning(&s[newest]) && s[!newest].epoch) {
 		say("the beginning of the log is damaged: the half before it tells what was mapped then");

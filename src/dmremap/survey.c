@@ -106,6 +106,21 @@ void survey_half(struct survey *s, struct dmr_meta *m, unsigned int half)
 	}
 }
 
+u64 survey_epoch(struct dmr_meta *m)
+{
+	unsigned int stale = m->stale;
+	struct survey s;
+	u64 epoch = 0;
+
+	m->stale = 0;
+	for (unsigned int h = 0; h < DMR_HALVES; h++) {
+		survey_half(&s, m, h);
+		epoch = max(epoch, s.epoch);
+	}
+	m->stale = stale;
+	return epoch;
+}
+
 static void tell_run(const struct survey *s, unsigned int copy, const char *fault, u32 from,
 		     u32 to)
 {

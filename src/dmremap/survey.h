@@ -36,6 +36,9 @@ const char *survey_super(struct dmr_meta *m, u64 sector, struct dmr_super *super
  */
 void survey_half(struct survey *s, struct dmr_meta *m, unsigned int half);
 
+/* The highest epoch that any block of the log has, also in stale copies; or 0. */
+u64 survey_epoch(struct dmr_meta *m);
+
 /* Read block @seq of the half in both copies: @fault says what is wrong with them. */
 void survey_read(struct survey *s, u32 seq);
 
