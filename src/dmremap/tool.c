@@ -98,13 +98,14 @@ int main_options(const struct options *opt, const struct spare *spare, u64 *len,
 
 const char *foreign_contents(const struct device *dev)
 {
-	blkid_probe probe = blkid_new_probe();
+	/* With a descriptor of its own, as it reads what O_DIRECT does not. */
+	blkid_probe probe = blkid_new_probe_from_filename(dev->path);
 	const char *type = NULL;
 	static char what[256];
 	int r;
 
-	if (!probe || blkid_probe_set_device(probe, dev->fd, 0, 0))
-		return "libblkid fails";
+	if (!probe)
+		return "it cannot be probed";
 	blkid_probe_enable_superblocks(probe, 1);
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_BADCSUM);
 	blkid_probe_enable_partitions(probe, 1);
