@@ -10,12 +10,24 @@
  * Text, for people
  */
 
-static void put_text(const struct owner *o)
+static int put_text_row(void *arg, const struct dmr_change *change)
+{
+	const struct kind *kind = kind_of(change->type);
+	unsigned int nr;
+	u64 n[3];
+
+	nr = kind_get(kind, change, n);
+	printf("%s", kind->name);
+	for (unsigned int i = 0; i < nr; i++)
+		printf(" %llu", n[i]);
+	putchar('\n');
+	return 0;
+}
+
+static void put_text(struct owner *o)
 {
 	const struct dmr_meta *m = &o->m;
-	const struct run *run;
 	char text[UUID_TEXT];
-	u64 from = 0;
 
 	printf("uuid %s\nmain_id %s\n", uuid_text(m->uuid, text), m->main_id);
 	printf("len %llu\nblock %u\nspare_size %llu\nbackup %llu\n", m->len, m->block,
@@ -24,11 +36,7 @@ static void put_text(const struct owner *o)
 		for (unsigned int h = 0; h < DMR_HALVES; h++)
 			printf("area %u %u %llu %llu\n", c, h, m->areas[c][h].start,
 			       m->areas[c][h].len / DMR_BLOCK_SECTORS);
-	while ((run = runs_from(&o->by_main, from))) {
-		printf("%s %llu %llu %llu\n", kind_of(run->type)->name, run->start, run->to,
-		       run->len);
-		from = run->start + run->len;
-	}
+	owner_each(o, put_text_row, NULL);
 }
 
 /*
@@ -60,24 +68,42 @@ static void put_member(const char *name, struct json_object *value)
 	json_object_put(value);
 }
 
-static void put_rows(const struct owner *o, const struct kind *kind)
+/**
+ * struct rows - of one kind, as they are written
+ * @kind:	which
+ * @nr:		how many there were
+ */
+struct rows {
+	const struct kind	*kind;
+	u64			nr;
+};
+
+static int put_json_row(void *arg, const struct dmr_change *change)
 {
-	const char *separator = "\n";
-	const struct run *run;
-	u64 from = 0;
+	struct rows *rows = arg;
+	unsigned int nr;
+	u64 n[3];
+
+	if (change->type != rows->kind->type)
+		return 0;
+	nr = kind_get(rows->kind, change, n);
+	printf("%s    [%llu", rows->nr++ ? ",\n" : "\n", n[0]);
+	for (unsigned int i = 1; i < nr; i++)
+		printf(", %llu", n[i]);
+	putchar(']');
+	return 0;
+}
+
+static void put_rows(struct owner *o, const struct kind *kind)
+{
+	struct rows rows = { kind, 0 };
 
 	printf("  \"%s\": [", kind->name);
-	while ((run = runs_from(&o->by_main, from))) {
-		from = run->start + run->len;
-		if (run->type != kind->type)
-			continue;
-		printf("%s    [%llu, %llu, %llu]", separator, run->start, run->to, run->len);
-		separator = ",\n";
-	}
+	owner_each(o, put_json_row, &rows);
 	printf("\n  ]%s\n", kind == &kinds[nr_kinds - 1] ? "" : ",");
 }
 
-static void put_json(const struct owner *o)
+static void put_json(struct owner *o)
 {
 	const struct dmr_meta *m = &o->m;
 	char text[UUID_TEXT];

@@ -29,11 +29,19 @@ static void put_line(const struct line *line)
 	putchar('\n');
 }
 
-/* Of neighbours that go on where the one before ends, one line is made. */
+/* Does it go on where the one before ends? */
+static bool goes_on(const struct line *line, const struct line *next)
+{
+	if (strcmp(line->target, next->target))
+		return false;
+	return strcmp(line->target, "linear") ||
+	       (line->path == next->path && line->from + line->len == next->from);
+}
+
+/* Of neighbours that go on one line is made. */
 static void add_line(struct line *line, const struct line *next)
 {
-	if (!strcmp(line->target, next->target) && line->path == next->path &&
-	    line->from + line->len == next->from) {
+	if (goes_on(line, next)) {
 		line->len += next->len;
 		return;
 	}

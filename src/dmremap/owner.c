@@ -68,7 +68,8 @@ static int map_add(struct owner *o, const struct dmr_change *change)
 		if (r)
 			give(o, change->spare, change->len);
 	}
-	return r && r != -ENOMEM ? -EUCLEAN : r;
+	/* Where they were read from before is of no interest any more. */
+	return r ? r : runs_cut(&o->pending, change->main, change->len);
 }
 
 static int map_cut(struct owner *o, u64 first, u64 len)
@@ -81,23 +82,123 @@ static int map_cut(struct owner *o, u64 first, u64 len)
 		from = max(run->start, first);
 		to = min(run->start + run->len, last);
 		r = runs_cut(&o->by_spare, run->to + (from - run->start), to - from);
+		if (!r)
+			r = runs_cut(&o->pending, from, to - from);
 		from = to;
 	}
 	return r ? r : runs_cut(&o->by_main, first, len);
 }
 
-int owner_apply(struct owner *o, const struct dmr_change *change)
+/*
+ * Call @fn for the parts of main sectors that are pending or may be, each of them
+ * served as a whole; @run is the remap that does, or NULL.
+ */
+static int each_part(struct owner *o, u64 first, u64 len,
+		     int (*fn)(struct owner *o, const struct run *run, u64 from, u64 len))
 {
-	if (!within(change->main, change->len, o->m.len) ||
-	    (change->main | change->spare | change->len) & (o->m.block - 1))
+	u64 last = first + len, to;
+	int r = 0;
+
+	for (u64 from = first; from < last && !r; from = to) {
+		const struct run *run = runs_find(&o->by_main, from, last - from);
+		bool mapped = run && run->start <= from;
+
+		to = !run ? last : mapped ? min(run->start + run->len, last) : run->start;
+		r = fn(o, mapped ? run : NULL, from, to - from);
+	}
+	return r;
+}
+
+/* Once is enough, and lost sectors are not read anyway. */
+static int part_pending(struct owner *o, const struct run *run, u64 from, u64 len)
+{
+	struct run part = { .start = from, .len = len };
+	int r;
+
+	if (run && run->type == DMR_RECORD_LOST)
+		return 0;
+	r = runs_cut(&o->pending, from, len);
+	return r ? r : runs_add(&o->pending, &part);
+}
+
+static int part_sound(struct owner *o, const struct run *run, u64 from, u64 len)
+{
+	return run ? 0 : runs_cut(&o->pending, from, len);
+}
+
+static int set_scrub(struct owner *o, const struct dmr_change *change)
+{
+	if (change->len > DMR_SCRUB_RATE_MAX)
 		return -EUCLEAN;
+	o->scrub = *change;
+	return 0;
+}
+
+static int change_map(struct owner *o, const struct dmr_change *change)
+{
 	switch (change->type) {
 	case DMR_RECORD_MAP:
+	case DMR_RECORD_LOST:
 		return map_add(o, change);
 	case DMR_RECORD_UNMAP:
 		return map_cut(o, change->main, change->len);
+	case DMR_RECORD_PENDING:
+		return each_part(o, change->main, change->len, part_pending);
+	case DMR_RECORD_SOUND:
+		return each_part(o, change->main, change->len, part_sound);
+	case DMR_RECORD_ASIDE:
+		return take(o, change->spare, change->len, 0, change->type);
 	}
 	return -EUCLEAN;
+}
+
+int owner_apply(struct owner *o, const struct dmr_change *change)
+{
+	int r;
+
+	if (change->type == DMR_RECORD_SCRUB)
+		return set_scrub(o, change);
+	if (!within(change->main, change->len, o->m.len) ||
+	    (change->main | change->spare | change->len) & (o->m.block - 1))
+		return -EUCLEAN;
+	r = change_map(o, change);
+	return r && r != -ENOMEM ? -EUCLEAN : r;
+}
+
+static int each_run(const struct runs *set, u8 type,
+		    int (*fn)(void *arg, const struct dmr_change *change), void *arg)
+{
+	const struct run *run;
+	u64 from = 0;
+	int r = 0;
+
+	while (!r && (run = runs_from(set, from))) {
+		struct dmr_change change = { run->type, run->start, run->to, run->len };
+
+		from = run->start + run->len;
+		if (type == DMR_RECORD_PENDING)
+			change.type = type;
+		if (type == DMR_RECORD_ASIDE)
+			change = (struct dmr_change) { type, 0, run->start, run->len };
+		if (type != DMR_RECORD_ASIDE || run->type == type)
+			r = fn(arg, &change);
+	}
+	return r;
+}
+
+int owner_each(struct owner *o, int (*fn)(void *arg, const struct dmr_change *change),
+	       void *arg)
+{
+	int r = each_run(&o->by_main, DMR_RECORD_MAP, fn, arg);
+
+	/* Only now: what is mapped would end it. */
+	if (!r)
+		r = each_run(&o->pending, DMR_RECORD_PENDING, fn, arg);
+	if (!r)
+		r = each_run(&o->by_spare, DMR_RECORD_ASIDE, fn, arg);
+	if (!r && o->scrub.len)
+		r = fn(arg, &o->scrub);
+	return r;
 }
 
 /*
@@ -124,25 +225,37 @@ static int op_apply(struct dmr_meta *m, const struct dmr_change *change)
 	return owner_apply(owner_of(m), change);
 }
 
+struct each {
+	struct dmr_meta *m;
+	dmr_change_fn fn;
+};
+
+static int each_one(void *arg, const struct dmr_change *change)
+{
+	const struct each *each = arg;
+
+	return each->fn(each->m, change);
+}
+
 static int op_each(struct dmr_meta *m, dmr_change_fn fn)
 {
-	const struct runs *map = &owner_of(m)->by_main;
-	const struct run *run;
-	u64 from = 0;
-	int r = 0;
+	struct each each = { m, fn };
 
-	while (!r && (run = runs_from(map, from))) {
-		struct dmr_change change = { run->type, run->start, run->to, run->len };
+	return owner_each(owner_of(m), each_one, &each);
+}
 
-		from = run->start + run->len;
-		r = fn(m, &change);
-	}
-	return r;
+static int count_one(void *arg, const struct dmr_change *change)
+{
+	++*(u64 *)arg;
+	return 0;
 }
 
 static u64 op_count(struct dmr_meta *m)
 {
-	return owner_of(m)->by_main.nr;
+	u64 nr = 0;
+
+	owner_each(owner_of(m), count_one, &nr);
+	return nr;
 }
 
 /* Areas are whole blocks of the log and of main. */
@@ -224,6 +337,8 @@ void owner_forget(struct owner *o)
 {
 	runs_clear(&o->by_main);
 	runs_clear(&o->by_spare);
+	runs_clear(&o->pending);
+	memset(&o->scrub, 0, sizeof(o->scrub));
 }
 
 void owner_reset(struct owner *o, u64 sectors)
@@ -283,10 +398,16 @@ int owner_write(struct owner *o, u64 epoch)
 	return dmr_meta_recover(&o->m);
 }
 
+static bool wants_spare(const struct dmr_change *change)
+{
+	return change->type == DMR_RECORD_MAP || change->type == DMR_RECORD_LOST ||
+	       change->type == DMR_RECORD_ASIDE;
+}
+
 void owner_release(struct owner *o, const struct dmr_change *changes, unsigned int nr)
 {
 	while (nr--)
-		if (changes[nr].type != DMR_RECORD_UNMAP)
+		if (wants_spare(&changes[nr]))
 			give(o, changes[nr].spare, changes[nr].len);
 }
 
@@ -295,7 +416,7 @@ int owner_hold(struct owner *o, const struct dmr_change *changes, unsigned int n
 	for (unsigned int i = 0; i < nr; i++) {
 		int r;
 
-		if (changes[i].type == DMR_RECORD_UNMAP)
+		if (!wants_spare(&changes[i]))
 			continue;
 		r = take(o, changes[i].spare, changes[i].len, 0, 0);
 		if (r) {

@@ -29,8 +29,10 @@ struct owner_io {
  * struct owner - a spare, its metadata and its map
  * @m:		the metadata; what dmr_meta_format() wants is the caller's to set
  * @io:		where the spare is
- * @by_main:	what is mapped: runs of main, DMR_RECORD_*
- * @by_spare:	what of the spare is in use: by what of main; or by areas, type 0
+ * @by_main:	what is mapped: runs of main, DMR_RECORD_MAP and _LOST
+ * @by_spare:	what of the spare is in use: the same; or DMR_RECORD_ASIDE; or areas, type 0
+ * @pending:	runs of main that could not be read, mapped or not
+ * @scrub:	the last DMR_RECORD_SCRUB; none is under way if its length is 0
  * @said:	what metadata.c had to say last
  */
 struct owner {
@@ -38,6 +40,8 @@ struct owner {
 	struct owner_io	io;
 	struct runs	by_main;
 	struct runs	by_spare;
+	struct runs	pending;
+	struct dmr_change scrub;
 	char		said[256];
 };
 
@@ -63,6 +67,13 @@ int owner_load(struct owner *o);
  * Return: 0; -EUCLEAN it does not fit there; -ENOMEM.
  */
 int owner_apply(struct owner *o, const struct dmr_change *change);
+
+/*
+ * Call @fn for the changes that make all this from nothing, in an order in which they can
+ * be made, until it returns not 0: that.
+ */
+int owner_each(struct owner *o, int (*fn)(void *arg, const struct dmr_change *change),
+	       void *arg);
 
 /* Put the areas in use that @m has, and the second superblock. 0 or a negative errno. */
 int owner_take_areas(struct owner *o);

@@ -146,14 +146,12 @@ static bool get_map(struct json_object *dump, struct owner *o, const struct kind
 		return false;
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
-		struct dmr_change change = { .type = kind->type };
+		struct dmr_change change;
 		u64 n[3];
 
-		if (!get_row(row, kind->name, 3, n))
+		if (!get_row(row, kind->name, strlen(kind->columns), n))
 			return false;
-		change.main = n[0];
-		change.spare = n[1];
-		change.len = n[2];
+		kind_put(kind, &change, n);
 		if (owner_apply(o, &change)) {
 			complain("%s %s is beyond main or spare, or overlaps another",
 				 kind->name, json_object_get_string(row));

@@ -94,6 +94,8 @@ static int clear_spare(struct owner *o, const struct dmr_change *change, u32 seq
 	int r = 0;
 
 	while (!r && (run = runs_find(&o->by_spare, change->spare, change->len))) {
+		if (run->type == DMR_RECORD_ASIDE)
+			return -EUCLEAN;
 		say("main sectors %llu to %llu: their spare sectors, from %llu on, serve others, says block %u",
 		    run->to, run->to + run->len - 1, run->start, seq);
 		r = unmap(o, run->to, run->len);
@@ -101,12 +103,30 @@ static int clear_spare(struct owner *o, const struct dmr_change *change, u32 seq
 	return r;
 }
 
+/* Does it lie within both devices? */
+static bool fits(const struct owner *o, const struct dmr_change *change)
+{
+	return change->len && change->len <= o->m.len && change->len <= o->m.size &&
+	       change->main <= o->m.len - change->len && change->spare <= o->m.size - change->len;
+}
+
 static bool mapped_so(const struct owner *o, const struct dmr_change *change)
 {
-	const struct run *run = runs_find(&o->by_main, change->main, change->len);
+	const struct run *run = runs_find(&o->by_spare, change->spare, change->len);
 
-	return run && run->start == change->main && run->len == change->len &&
-	       run->to == change->spare && run->type == change->type;
+	return run && run->start == change->spare && run->len == change->len &&
+	       run->to == change->main && run->type == change->type;
+}
+
+/* What wants sectors of the spare has them, whoever had them before. */
+static int make_way(struct owner *o, const struct dmr_change *change, u32 seq)
+{
+	int r;
+
+	if (!fits(o, change))
+		return -EUCLEAN;
+	r = change->type == DMR_RECORD_ASIDE ? 0 : clear_main(o, change, seq);
+	return r ? r : clear_spare(o, change, seq);
 }
 
 static int salvage_record(struct owner *o, const struct dmr_block *block, unsigned int i)
@@ -116,15 +136,13 @@ static int salvage_record(struct owner *o, const struct dmr_block *block, unsign
 	int r = 0;
 
 	dmr_block_get(block, i, &change);
-	if (change.type != DMR_RECORD_UNMAP) {
+	switch (change.type) {
+	case DMR_RECORD_MAP:
+	case DMR_RECORD_LOST:
+	case DMR_RECORD_ASIDE:
 		if (mapped_so(o, &change))
 			return 0;
-		if (!change.len || change.len > o->m.len || change.len > o->m.size)
-			r = -EUCLEAN;
-		if (!r)
-			r = clear_main(o, &change, seq);
-		if (!r)
-			r = clear_spare(o, &change, seq);
+		r = make_way(o, &change, seq);
 	}
 	if (!r)
 		r = owner_apply(o, &change);
@@ -184,6 +202,12 @@ static int clear_area(struct owner *o, u64 start, u64 len)
 	int r = 0;
 
 	while (!r && (run = runs_find(&o->by_spare, start, len)) && run->type) {
+		if (run->type == DMR_RECORD_ASIDE) {
+			say("spare sectors %llu to %llu are not aside: they are the log's",
+			    run->start, run->start + run->len - 1);
+			r = runs_cut(&o->by_spare, run->start, run->len);
+			continue;
+		}
 		say("main sectors %llu to %llu: their spare sectors, from %llu on, are the log's",
 		    run->to, run->to + run->len - 1, run->start);
 		r = unmap(o, run->to, run->len);

@@ -5,8 +5,10 @@
  *
  *	size <sectors>			makes the file, of zeros
  *	format <len> [<block>]
- *	map <main> <spare> <length>
- *	unmap <main> <length>		wait for "commit"
+ *	map <main> <spare> <length>	and so "lost"
+ *	unmap <main> <length>		and so "pending", "sound"
+ *	aside <spare> <length>
+ *	scrub <main> <main> <rate>	all these wait for "commit"
  *	commit				all of these, as one
  *	half				begins the other half of the log
  *	only <copy>			from now on the other copy's writes fail
@@ -109,11 +111,46 @@ static void spoil(const char *what, u64 sector, u64 n, const char *path)
 	loaded = false;
 }
 
+/* Does the line begin a record? Then it waits. */
+static bool record(const char *what, const u64 *n, int nr)
+{
+	static const struct {
+		const char	*name;
+		u8		type;
+		const char	*columns;
+	} records[] = {
+		{ "map", DMR_RECORD_MAP, "msl" },
+		{ "lost", DMR_RECORD_LOST, "msl" },
+		{ "scrub", DMR_RECORD_SCRUB, "msl" },
+		{ "unmap", DMR_RECORD_UNMAP, "ml" },
+		{ "pending", DMR_RECORD_PENDING, "ml" },
+		{ "sound", DMR_RECORD_SOUND, "ml" },
+		{ "aside", DMR_RECORD_ASIDE, "sl" },
+	};
+	struct dmr_change *change = &changes[nr_changes];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(records); i++) {
+		const char *columns = records[i].columns;
+
+		if (strcmp(what, records[i].name))
+			continue;
+		must(nr == strlen(columns) && nr_changes < MAX_CHANGES, what);
+		*change = (struct dmr_change) { .type = records[i].type };
+		for (; *columns; columns++, n++)
+			*(*columns == 'm' ? &change->main :
+			  *columns == 's' ? &change->spare : &change->len) = *n;
+		nr_changes++;
+		return true;
+	}
+	return false;
+}
+
 static void command(const char *line)
 {
 	char what[16], path[4096];
-	u64 a = 0, b = 0, c = 0;
-	int nr = sscanf(line, "%15s %llu %llu %llu", what, &a, &b, &c);
+	u64 n[3] = { 0 };
+	int nr = sscanf(line, "%15s %llu %llu %llu", what, &n[0], &n[1], &n[2]);
+	u64 a = n[0], b = n[1];
 
 	if (!strcmp(what, "size")) {
 		must(!ftruncate(dev.fd, 0) && !ftruncate(dev.fd, a * 512), line);
@@ -126,11 +163,9 @@ static void command(const char *line)
 		spoil("copy", a, 0, path);
 	} else {
 		load(line);
-		if (!strcmp(what, "map") && nr == 4 && nr_changes < MAX_CHANGES)
-			changes[nr_changes++] = (struct dmr_change){ DMR_RECORD_MAP, a, b, c };
-		else if (!strcmp(what, "unmap") && nr == 3 && nr_changes < MAX_CHANGES)
-			changes[nr_changes++] = (struct dmr_change){ DMR_RECORD_UNMAP, a, 0, b };
-		else if (!strcmp(what, "only"))
+		if (record(what, n, nr - 1))
+			return;
+		if (!strcmp(what, "only"))
 			out = !a;
 		else if (!strcmp(what, "half"))
 			must(!dmr_meta_resume(&owner.m), line);

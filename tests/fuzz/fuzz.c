@@ -43,11 +43,13 @@ static u64 hash(u64 sum, u64 value)
 /**
  * struct seen - what was checked of a map
  * @spare:	by sector of the spare: in use
- * @end:	behind the remap before, on main
+ * @type:	of the record before
+ * @end:	behind the main sectors of that
  * @sum:	tells maps apart
  */
 struct seen {
 	u8	spare[MAX_BLOCKS * DMR_BLOCK_SECTORS];
+	u8	type;
 	u64	end;
 	u64	sum;
 };
@@ -59,21 +61,44 @@ static void see_spare(struct seen *seen, u64 start, u64 len)
 	memset(seen->spare + start, 1, len);
 }
 
-static void see_remap(struct seen *seen, const struct run *run)
+static void see_main(struct seen *seen, u64 start, u64 len)
 {
-	assert(run->len && run->start >= seen->end);
-	assert(run->len <= owner.m.len && run->start <= owner.m.len - run->len);
-	see_spare(seen, run->to, run->len);
-	seen->end = run->start + run->len;
-	seen->sum = hash(hash(hash(seen->sum, run->start), run->to), run->len);
+	assert(len && start >= seen->end);
+	assert(len <= owner.m.len && start <= owner.m.len - len);
+	seen->end = start + len;
+}
+
+static int see_record(void *arg, const struct dmr_change *change)
+{
+	struct seen *seen = arg;
+
+	if (change->type == DMR_RECORD_PENDING && seen->type != DMR_RECORD_PENDING)
+		seen->end = 0;
+	seen->type = change->type;
+	switch (change->type) {
+	case DMR_RECORD_MAP:
+	case DMR_RECORD_LOST:
+		see_main(seen, change->main, change->len);
+		see_spare(seen, change->spare, change->len);
+		break;
+	case DMR_RECORD_PENDING:
+		see_main(seen, change->main, change->len);
+		break;
+	case DMR_RECORD_ASIDE:
+		see_spare(seen, change->spare, change->len);
+		break;
+	default:
+		assert(change->type == DMR_RECORD_SCRUB);
+	}
+	seen->sum = hash(hash(hash(hash(seen->sum, change->type), change->main),
+			      change->spare), change->len);
+	return 0;
 }
 
 /* Is the map one that can be? Returns what tells it apart. */
 static u64 see_map(void)
 {
 	static struct seen seen;
-	const struct run *run;
-	u64 nr = 0;
 
 	memset(&seen, 0, sizeof(seen));
 	see_spare(&seen, 0, DMR_BLOCK_SECTORS);
@@ -83,9 +108,7 @@ static u64 see_map(void)
 
 		see_spare(&seen, area->start, area->len);
 	}
-	for (; (run = runs_from(&owner.by_main, seen.end)); nr++)
-		see_remap(&seen, run);
-	assert(nr == owner.by_main.nr);
+	owner_each(&owner, see_record, &seen);
 	return seen.sum;
 }
 

@@ -123,6 +123,11 @@ int main(int argc, char **argv)
 	commit(DMR_RECORD_UNMAP, 104, 0, 2, 1);
 	commit(DMR_RECORD_MAP, 5000, 800, 1, 20);
 	commit(DMR_RECORD_UNMAP, 0, 0, 5010, 1);
+	commit(DMR_RECORD_LOST, 8000, 900, 4, 2);
+	commit(DMR_RECORD_PENDING, 5016, 0, 8, 2);
+	commit(DMR_RECORD_SOUND, 5018, 0, 1, 1);
+	commit(DMR_RECORD_ASIDE, 0, 940, 1, 1);
+	commit(DMR_RECORD_SCRUB, 10, 20000, 16, 1);
 	save("changed");
 	save_all_damaged();
 	owner_exit(&owner);
