@@ -66,15 +66,17 @@ static int check(struct spare *spare)
 			say("if it was a spare, \"dmremap repair\" with --main looks for what is left of it");
 		return FAILED;
 	}
-	if (check_tell(spare, r)) {
-		say(r ? "%s is damaged: %s; \"dmremap repair\" saves what is intact" :
-			"%s is damaged in one copy: %s, and is mended when it is loaded, or by \"dmremap repair\"",
-		    spare->dev.path,
-		    !r ? "nothing is lost" : *o->said ? o->said : "remaps and areas overlap");
-		return FAILED;
+	if (!check_tell(spare, r)) {
+		say("%s is clean: %llu remaps", spare->dev.path, o->by_main.nr);
+		return DONE;
 	}
-	say("%s is clean: %llu remaps", spare->dev.path, o->by_main.nr);
-	return DONE;
+	if (r)
+		say("%s is damaged: %s; \"dmremap repair\" saves what is intact",
+		    spare->dev.path, *o->said ? o->said : "remaps and areas overlap");
+	else
+		say("%s is damaged in one copy: it is mended when it is loaded, or by \"dmremap repair\"",
+		    spare->dev.path);
+	return FAILED;
 }
 
 int run_check(const struct options *opt)

@@ -119,7 +119,7 @@ static int help(const struct command *command)
 }
 
 /* Decimal digits and nothing else. */
-static bool number(const char *name, const char *text, u64 most, u64 *n)
+static bool take_number(const char *name, const char *text, u64 most, u64 *n)
 {
 	char *end;
 
@@ -127,7 +127,7 @@ static bool number(const char *name, const char *text, u64 most, u64 *n)
 	*n = strtoull(text, &end, 10);
 	if (*text >= '0' && *text <= '9' && !*end && !errno && *n && *n <= most)
 		return true;
-	complain("--%s %s: it is a number from 1 to %llu", name, text, most);
+	complain("--%s %s: it is from 1 to %llu", name, text, most);
 	return false;
 }
 
@@ -136,7 +136,7 @@ static bool take_block(struct options *opt, const char *text)
 	u64 n;
 
 	/* As the kernel has them: 512 bytes to 64 KiB. */
-	if (!number("block", text, 128, &n))
+	if (!take_number("block", text, 128, &n))
 		return false;
 	opt->block = n;
 	if (!(n & (n - 1)))
@@ -168,7 +168,7 @@ static bool take_option(struct options *opt, int c, const char *text)
 		opt->json = true;
 		break;
 	case 'l':
-		return number("len", text, BIT_ULL(DMR_SECTOR_BITS), &opt->len);
+		return take_number("len", text, BIT_ULL(DMR_SECTOR_BITS), &opt->len);
 	case 'L':
 		opt->linear = true;
 		break;

@@ -165,6 +165,18 @@ int owner_apply(struct owner *o, const struct dmr_change *change)
 	return r && r != -ENOMEM ? -EUCLEAN : r;
 }
 
+/* The record that a run of one of the sets stands for. */
+static struct dmr_change change_of(const struct run *run, u8 type)
+{
+	switch (type) {
+	case DMR_RECORD_PENDING:
+		return (struct dmr_change) { type, run->start, 0, run->len };
+	case DMR_RECORD_ASIDE:
+		return (struct dmr_change) { type, 0, run->start, run->len };
+	}
+	return (struct dmr_change) { run->type, run->start, run->to, run->len };
+}
+
 static int each_run(const struct runs *set, u8 type,
 		    int (*fn)(void *arg, const struct dmr_change *change), void *arg)
 {
@@ -173,13 +185,10 @@ static int each_run(const struct runs *set, u8 type,
 	int r = 0;
 
 	while (!r && (run = runs_from(set, from))) {
-		struct dmr_change change = { run->type, run->start, run->to, run->len };
+		struct dmr_change change = change_of(run, type);
 
 		from = run->start + run->len;
-		if (type == DMR_RECORD_PENDING)
-			change.type = type;
-		if (type == DMR_RECORD_ASIDE)
-			change = (struct dmr_change) { type, 0, run->start, run->len };
+		/* Others have the spare, too. */
 		if (type != DMR_RECORD_ASIDE || run->type == type)
 			r = fn(arg, &change);
 	}

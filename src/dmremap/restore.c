@@ -81,7 +81,8 @@ static bool get_areas(struct json_object *dump, struct dmr_meta *m)
 			return false;
 		/* A half has as many in both copies. */
 		if (n[0] % DMR_BLOCK_SECTORS || !n[1] || n[1] > U32_MAX ||
-		    (i >= DMR_HALVES && n[1] * DMR_BLOCK_SECTORS != m->areas[0][i % DMR_HALVES].len)) {
+		    (i >= DMR_HALVES &&
+		     n[1] * DMR_BLOCK_SECTORS != m->areas[0][i % DMR_HALVES].len)) {
 			complain("an area cannot have %llu blocks at sector %llu", n[1], n[0]);
 			return false;
 		}

@@ -80,7 +80,7 @@ static int clear_main(struct owner *o, const struct dmr_change *change, u32 seq)
 
 	while (!r && (run = runs_find(&o->by_main, change->main, change->len))) {
 		if (run->to - run->start != change->spare - change->main)
-			say("main sectors %llu to %llu: not on spare sector %llu any more, says block %u",
+			say("main sectors %llu to %llu: no longer on spare sector %llu, says block %u",
 			    run->start, run->start + run->len - 1, run->to, seq);
 		r = unmap(o, run->start, run->len);
 	}
@@ -96,7 +96,7 @@ static int clear_spare(struct owner *o, const struct dmr_change *change, u32 seq
 	while (!r && (run = runs_find(&o->by_spare, change->spare, change->len))) {
 		if (run->type == DMR_RECORD_ASIDE)
 			return -EUCLEAN;
-		say("main sectors %llu to %llu: their spare sectors, from %llu on, serve others, says block %u",
+		say("main sectors %llu to %llu: spare sector %llu serves others, says block %u",
 		    run->to, run->to + run->len - 1, run->start, seq);
 		r = unmap(o, run->to, run->len);
 	}
@@ -147,8 +147,8 @@ static int salvage_record(struct owner *o, const struct dmr_block *block, unsign
 	if (!r)
 		r = owner_apply(o, &change);
 	if (r == -EUCLEAN) {
-		say("record %u of block %u is not possible and left out: type %u, main %llu, spare %llu, length %llu",
-		    i, seq, change.type, change.main, change.spare, change.len);
+		say("block %u, record %u: left out: type %u, main %llu, spare %llu, length %llu",
+		    seq, i, change.type, change.main, change.spare, change.len);
 		r = 0;
 	}
 	return r;
@@ -190,7 +190,7 @@ int salvage_map(struct owner *o, u64 *epoch)
 	*epoch = survey_epoch(&o->m);
 	o->m.half = newest;
 	if (!whole_beginning(&s[newest]) && s[!newest].epoch) {
-		say("the beginning of the log is damaged: the half before it tells what was mapped then");
+		say("the beginning of the log is damaged: the half before tells what was there");
 		r = salvage_half(o, &s[!newest]);
 	}
 	return r ? r : salvage_half(o, &s[newest]);
@@ -208,7 +208,7 @@ static int clear_area(struct owner *o, u64 start, u64 len)
 			r = runs_cut(&o->by_spare, run->start, run->len);
 			continue;
 		}
-		say("main sectors %llu to %llu: their spare sectors, from %llu on, are the log's",
+		say("main sectors %llu to %llu: spare sector %llu is the log's",
 		    run->to, run->to + run->len - 1, run->start);
 		r = unmap(o, run->to, run->len);
 	}
