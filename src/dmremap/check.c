@@ -59,7 +59,7 @@ static int check(struct spare *spare)
 	bool found = !r;
 
 	if (found)
-		r = dmr_meta_load(&o->m, false);
+		r = owner_replay(o);
 	if (!found || r == -ENOMEM) {
 		complain_spare(spare, r);
 		if (r == -EEXIST || r == -EUCLEAN)

@@ -378,11 +378,18 @@ int owner_probe(struct owner *o)
 	return r;
 }
 
+int owner_replay(struct owner *o)
+{
+	int r = dmr_meta_find(&o->m);
+
+	return r ? r : dmr_meta_load(&o->m);
+}
+
 int owner_load(struct owner *o)
 {
 	int r = owner_probe(o);
 
-	return r ? r : dmr_meta_load(&o->m, false);
+	return r ? r : owner_replay(o);
 }
 
 int owner_take_areas(struct owner *o)

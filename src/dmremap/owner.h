@@ -58,7 +58,10 @@ void owner_reset(struct owner *o, u64 sectors);
 /* dmr_meta_probe(), of the whole blocks of main that the spare has. */
 int owner_probe(struct owner *o);
 
-/* owner_probe(), and the map. After an error, owner_reset(). */
+/* The map, after owner_probe() has returned 0. After an error, owner_forget(). */
+int owner_replay(struct owner *o);
+
+/* Both. */
 int owner_load(struct owner *o);
 
 /**

@@ -100,7 +100,7 @@ static int repair(struct spare *spare, const struct options *opt)
 		return complain_spare(spare, r);
 	if (spare->owner.m.ro_compat)
 		return complain("%s has features that are not known here", spare->dev.path);
-	r = dmr_meta_load(&spare->owner.m, false);
+	r = owner_replay(&spare->owner);
 	if (!r)
 		return mend(spare);
 	if (r != -EUCLEAN)

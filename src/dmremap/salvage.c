@@ -256,12 +256,12 @@ struct places {
 
 static void note_block(struct places *places, const struct dmr_block *block, u64 sector)
 {
-	u32 seq = le32_to_cpu(block->seq);
+	u32 seq = le32_to_cpu(block->seq), body;
 	u64 start = sector - (u64)seq * DMR_BLOCK_SECTORS, epoch = le64_to_cpu(block->epoch);
 	struct place *place = places->v;
 
 	if (start > sector || epoch > DMR_LAST_EPOCH ||
-	    !dmr_block_intact(block, block->uuid, seq, sector))
+	    !dmr_block_intact(block, block->uuid, seq, sector, &body))
 		return;
 	while (place < places->v + places->nr &&
 	       (place->start != start || memcmp(place->uuid, block->uuid, DMR_UUID_SIZE)))

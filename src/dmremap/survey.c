@@ -42,6 +42,7 @@ static const char *block_fault(const struct survey *s, unsigned int copy, u32 se
 {
 	const struct dmr_block *block = s->blocks[copy];
 	u64 sector = survey_sector(s, copy, seq);
+	u32 body;
 
 	if (blank(block))
 		return "blank";
@@ -53,7 +54,7 @@ static const char *block_fault(const struct survey *s, unsigned int copy, u32 se
 		return "of another sector";
 	if (le64_to_cpu(block->epoch) > DMR_LAST_EPOCH)
 		return "of no epoch";
-	return dmr_block_intact(block, s->m->uuid, seq, sector) ? NULL : "damaged";
+	return dmr_block_intact(block, s->m->uuid, seq, sector, &body) ? NULL : "damaged";
 }
 
 void survey_read(struct survey *s, u32 seq)

@@ -12,16 +12,19 @@ static_assert(offsetof(struct dmr_super, main_id) == 176);
 static_assert(offsetof(struct dmr_block, records) == 64);
 static_assert(offsetof(struct dmr_block, position) == 4088);
 
-/* The kernel's crc32c() leaves both inversions to the caller. */
-static u32 dmr_crc(const void *from, const void *to)
+/*
+ * That of what gave @crc so far (0: nothing) and then this. The kernel's crc32c()
+ * leaves both inversions to the caller.
+ */
+static u32 dmr_crc(u32 crc, const void *from, const void *to)
 {
-	return ~crc32c(~0, from, (const u8 *)to - (const u8 *)from);
+	return ~crc32c(~crc, from, (const u8 *)to - (const u8 *)from);
 }
 
 /* What a checksum covers begins behind it. */
 static u32 dmr_super_crc(const struct dmr_super *super)
 {
-	return dmr_crc(&super->version, super + 1);
+	return dmr_crc(0, &super->version, super + 1);
 }
 
 void dmr_super_seal(struct dmr_super *super, u64 position)
@@ -61,9 +64,9 @@ void dmr_block_add(struct dmr_block *block, const struct dmr_change *change)
 	block->nr = cpu_to_le16(nr + 1);
 }
 
-u32 dmr_block_body(const struct dmr_block *block)
+static u32 dmr_block_body(const struct dmr_block *block)
 {
-	return dmr_crc(&block->prev, &block->position);
+	return dmr_crc(0, &block->prev, &block->position);
 }
 
 u32 dmr_block_close(struct dmr_block *block, u32 prev, bool more)
@@ -76,19 +79,21 @@ u32 dmr_block_close(struct dmr_block *block, u32 prev, bool more)
 void dmr_block_seal(struct dmr_block *block, u64 position)
 {
 	block->position = cpu_to_le64(position);
-	block->crc = cpu_to_le32(dmr_crc(&block->prev, block + 1));
+	block->crc = cpu_to_le32(dmr_crc(0, &block->prev, block + 1));
 }
 
 bool dmr_block_intact(const struct dmr_block *block, const u8 *uuid, u32 seq,
-		      u64 position)
+		      u64 position, u32 *body)
 {
-	return !memcmp(block->magic, DMR_LOG_MAGIC, sizeof(block->magic)) &&
-	       !memcmp(block->uuid, uuid, DMR_UUID_SIZE) &&
-	       le32_to_cpu(block->seq) == seq &&
-	       le64_to_cpu(block->position) == position &&
-	       le32_to_cpu(block->first) <= seq &&
-	       le16_to_cpu(block->nr) <= DMR_BLOCK_RECORDS &&
-	       le32_to_cpu(block->crc) == dmr_crc(&block->prev, block + 1);
+	if (memcmp(block->magic, DMR_LOG_MAGIC, sizeof(block->magic)) ||
+	    memcmp(block->uuid, uuid, DMR_UUID_SIZE) ||
+	    le32_to_cpu(block->seq) != seq ||
+	    le64_to_cpu(block->position) != position ||
+	    le32_to_cpu(block->first) > seq ||
+	    le16_to_cpu(block->nr) > DMR_BLOCK_RECORDS)
+		return false;
+	*body = dmr_block_body(block);
+	return le32_to_cpu(block->crc) == dmr_crc(*body, &block->position, block + 1);
 }
 
 void dmr_block_get(const struct dmr_block *block, unsigned int i,

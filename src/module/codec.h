@@ -66,12 +66,16 @@ u32 dmr_block_close(struct dmr_block *block, u32 prev, bool more);
 /* Set position and checksum of a closed block; it may be done again. */
 void dmr_block_seal(struct dmr_block *block, u64 position);
 
-/* Is it a block of the log, undamaged, of this format and at its place? */
+/**
+ * dmr_block_intact - is it a block of the log, undamaged, at its place?
+ * @block:	what was read
+ * @uuid:	of the format
+ * @seq:	its place in the half
+ * @position:	its sector
+ * @body:	set to its body checksum, @prev of the next; if it is not intact, to anything
+ */
 bool dmr_block_intact(const struct dmr_block *block, const u8 *uuid, u32 seq,
-		      u64 position);
-
-/* The body checksum of an intact block: what the next one has as prev. */
-u32 dmr_block_body(const struct dmr_block *block);
+		      u64 position, u32 *body);
 
 /* Record @i of an intact block. */
 void dmr_block_get(const struct dmr_block *block, unsigned int i,

@@ -25,16 +25,22 @@ static DEFINE_MUTEX(users_lock);
  *----------------------------------------------------------------
  */
 
+/* -ENOMEM is an answer; a verb under memalloc_noio_save() must not wait. */
+#define DMR_GFP_REMAP	(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+
+static void dmr_remap_init(struct dmr_remap *remap)
+{
+	*remap = (struct dmr_remap) {};
+	/* In no spare: whoever undoes a batch goes by it. */
+	RB_CLEAR_NODE(&remap->ext.node);
+}
+
 struct dmr_remap *dmr_remap_alloc(void)
 {
-	struct dmr_remap *remap;
+	struct dmr_remap *remap = kmem_cache_alloc(remap_cache, DMR_GFP_REMAP);
 
-	/* -ENOMEM is an answer; a verb under memalloc_noio_save() must not wait. */
-	remap = kmem_cache_zalloc(remap_cache,
-				  GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-	/* In no spare: whoever undoes a batch goes by it. */
 	if (remap)
-		RB_CLEAR_NODE(&remap->ext.node);
+		dmr_remap_init(remap);
 	return remap;
 }
 
@@ -46,6 +52,15 @@ struct dmr_remap *dmr_remap_alloc_nofail(void)
 
 	RB_CLEAR_NODE(&remap->ext.node);
 	return remap;
+}
+
+bool dmr_remap_alloc_many(struct dmr_remap **remaps, size_t nr)
+{
+	if (!kmem_cache_alloc_bulk(remap_cache, DMR_GFP_REMAP, nr, (void **)remaps))
+		return false;
+	for (size_t i = 0; i < nr; i++)
+		dmr_remap_init(remaps[i]);
+	return true;
 }
 
 void dmr_remap_free(struct dmr_remap *remap)
@@ -282,49 +297,48 @@ char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 	return fit.misfit;
 }
 
-int dmr_core_get(struct dmr_user *u, char **error)
+/* Enter the registry, with the core that is there or a new one. */
+static int dmr_core_join(struct dmr_user *u, char **error)
 {
 	struct dmr_core *core = NULL;
 	struct dmr_user *other;
-	int r = -EBUSY;
 
-	mutex_lock(&users_lock);
 	list_for_each_entry(other, &users, node) {
 		if (dmr_users_collide(u, other)) {
 			*error = "Main or spare device is in use by another dm-remap-v4 target";
-			goto out;
+			return -EBUSY;
 		}
 		if (u->md == other->md && u->spare == other->spare)
 			core = other->core;
 	}
 
-	if (!core) {
-		r = -ENOMEM;
+	if (!core)
 		core = dmr_core_create(u);
-		if (!core) {
-			*error = "Cannot allocate the core";
-			goto out;
-		}
-	} else {
-		r = -EINVAL;
-		*error = dmr_core_misfit(core, u);
-		if (*error)
-			goto out;
+	if (!core) {
+		*error = "Cannot allocate the core";
+		return -ENOMEM;
 	}
-
-	r = dmr_persist_check(core, u, error);
-	if (r) {
-		if (!core->users)
-			dmr_core_destroy(core);
-		goto out;
-	}
-
-	*error = NULL;
 	u->core = core;
 	core->users++;
 	list_add(&u->node, &users);
-out:
+	return 0;
+}
+
+int dmr_core_get(struct dmr_user *u, char **error)
+{
+	int r;
+
+	mutex_lock(&users_lock);
+	r = dmr_core_join(u, error);
 	mutex_unlock(&users_lock);
+	if (r)
+		return r;
+
+	/* A spare may hang: others are not held up. */
+	*error = dmr_core_misfit(u->core, u);
+	r = *error ? -EINVAL : dmr_persist_check(u->core, u, error);
+	if (r)
+		dmr_core_put(u);
 	return r;
 }
 
@@ -399,7 +413,7 @@ int dmr_core_apply(struct dmr_user *u)
 
 	/* What `set` has changed since then holds. */
 	if (core->in_force == u)
-		return 0;
+		return dmr_persist_again(core);
 
 	misfit = dmr_core_misfit(core, u);
 	if (misfit) {
@@ -451,33 +465,43 @@ int dmr_core_apply(struct dmr_user *u)
  *----------------------------------------------------------------
  */
 
-void dmr_core_resize(struct dmr_core *core)
+static int dmr_core_resize_to(struct dmr_core *core, unsigned long to, u64 remaps)
 {
 	const char *name = dm_device_name(core->md);
-	unsigned long to = dmr_table_wants(&core->table);
 	unsigned long from;
 
 	rcu_read_lock();
 	from = dmr_table_buckets(&core->table);
 	rcu_read_unlock();
 	if (from == to)
-		return;
+		return 0;
 
 	/* While memory is short every add comes here: say it once. */
 	if (!core->resize_failed)
 		DMINFO("%s: Adaptive hash table resize: %lu -> %lu buckets (count=%llu)",
-		       name, from, to, core->table.count);
+		       name, from, to, remaps);
 	if (dmr_table_resize(&core->table, to)) {
 		dmr_count(core, DMR_STAT_RESIZES_SKIPPED, 1);
 		if (!core->resize_failed)
 			DMWARN("%s: no memory for %lu buckets, staying at %lu for the time being",
 			       name, to, from);
 		core->resize_failed = true;
-		return;
+		return -ENOMEM;
 	}
 	core->resize_failed = false;
 	DMINFO("%s: Hash table resize complete: %lu -> %lu buckets",
 	       name, from, to);
+	return 0;
+}
+
+void dmr_core_resize(struct dmr_core *core)
+{
+	dmr_core_resize_to(core, dmr_table_wants(&core->table), core->table.count);
+}
+
+int dmr_core_expect(struct dmr_core *core, u64 remaps)
+{
+	return dmr_core_resize_to(core, dmr_table_buckets_for(remaps), remaps);
 }
 
 int dmr_refuse(struct dmr_core *core, int err, const char *fmt, ...)

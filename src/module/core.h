@@ -116,6 +116,9 @@ static_assert(sizeof(long) == 8, "sectors are read without a lock");
 /* In dmr_move.lost: it was written since, and is not lost. */
 #define DMR_REWRITTEN	BIT_ULL(63)
 
+/* Remaps that a replay allocates at a time. */
+#define DMR_STOCK	64
+
 #define DMR_NR_REFUSALS 8
 #define DMR_REFUSAL_LEN 160
 
@@ -239,6 +242,8 @@ struct dmr_scrub {
  * @loaded:	the metadata is that of the spare
  * @meta:	the metadata; @change
  * @doomed:	remaps that a replay took out, to be freed when readers are gone
+ * @stock:	remaps that a replay is going to put in ...
+ * @nr_stock:	... and how many
  * @doubt:	remaps whose commit may be on disk or not; their move is not over
  *
  * @move:	the move in progress
@@ -304,6 +309,8 @@ struct dmr_core {
 	bool			loaded;
 	struct dmr_meta		meta;
 	struct rb_node		*doomed;
+	struct dmr_remap	*stock[DMR_STOCK];
+	unsigned int		nr_stock;
 	struct dmr_batch	doubt;
 
 	struct dmr_move		move;
@@ -516,6 +523,14 @@ bool dmr_user_manual(const struct dmr_user *u);
 /* Resize the table if it is time, and log it. Context: @change held; sleeps. */
 void dmr_core_resize(struct dmr_core *core);
 
+/*
+ * So many remaps are about to be put in the table: grow it once.
+ *
+ * Context: @change held; sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int dmr_core_expect(struct dmr_core *core, u64 remaps);
+
 /**
  * dmr_refuse - say why a message is refused
  *
@@ -575,6 +590,9 @@ size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 struct dmr_remap *dmr_remap_alloc(void);
 struct dmr_remap *dmr_remap_alloc_nofail(void);
 void dmr_remap_free(struct dmr_remap *remap);
+
+/* Allocates @nr at once, for less than @nr times the work. False: no memory for all. */
+bool dmr_remap_alloc_many(struct dmr_remap **remaps, size_t nr);
 
 int __init dmr_core_init(void);
 void dmr_core_exit(void);

@@ -611,6 +611,8 @@ const char *dmr_meta_state(const struct dmr_meta *m)
  * @base:	first block in the buffer
  * @have:	blocks in the buffer
  * @unread:	bit i: block i of the buffer could not be read, by copy
+ * @filled:	bit c: the buffer has them of copy c
+ * @any:	one copy of a block will do
  * @copies:	bit c: copy c is looked at
  * @intact:	bit c: it has the block that was returned last
  */
@@ -623,6 +625,8 @@ struct dmr_reader {
 	u32		base;
 	unsigned int	have;
 	unsigned int	unread[DMR_COPIES];
+	unsigned int	filled;
+	bool		any;
 	unsigned int	copies;
 	unsigned int	intact;
 };
@@ -658,62 +662,73 @@ static unsigned int dmr_read_blocks(struct dmr_meta *m, u64 sector, void *data,
 	return unread;
 }
 
-static void dmr_reader_fill(struct dmr_reader *rd)
+/* The block at @seq, of a copy that is looked at, as it was read. */
+static struct dmr_block *dmr_reader_block(struct dmr_reader *rd, unsigned int copy)
 {
 	struct dmr_meta *m = rd->m;
 
-	rd->base = rd->seq;
-	rd->have = min_t(u32, DMR_META_CHUNK, dmr_half_blocks(m, rd->half) - rd->base);
-	for (unsigned int c = 0; c < DMR_COPIES; c++)
-		if (rd->copies & BIT(c))
-			rd->unread[c] = dmr_read_blocks(m, dmr_position(m, c, rd->half, rd->base),
-							dmr_buffer(m, c, 0), rd->have);
+	if (rd->seq - rd->base >= rd->have) {
+		rd->base = rd->seq;
+		rd->have = min_t(u32, DMR_META_CHUNK,
+				 dmr_half_blocks(m, rd->half) - rd->base);
+		rd->filled = 0;
+	}
+	if (!(rd->filled & BIT(copy))) {
+		rd->unread[copy] = dmr_read_blocks(m, dmr_position(m, copy, rd->half, rd->base),
+						   dmr_buffer(m, copy, 0), rd->have);
+		rd->filled |= BIT(copy);
+	}
+	return dmr_buffer(m, copy, rd->seq - rd->base);
 }
 
-static bool dmr_reader_intact(const struct dmr_reader *rd, unsigned int copy)
+/* Is a block one of this half? */
+static bool dmr_reader_intact(const struct dmr_reader *rd, const struct dmr_block *block,
+			      unsigned int copy, u32 *body)
 {
-	const struct dmr_block *block = dmr_buffer(rd->m, copy, rd->seq - rd->base);
-
-	return rd->copies & BIT(copy) &&
-	       dmr_block_intact(block, rd->m->uuid, rd->seq,
-				dmr_position(rd->m, copy, rd->half, rd->seq)) &&
-	       le64_to_cpu(block->epoch) == rd->epoch &&
-	       le32_to_cpu(block->prev) == rd->prev;
+	return dmr_block_intact(block, rd->m->uuid, rd->seq,
+				dmr_position(rd->m, copy, rd->half, rd->seq), body) &&
+	       le64_to_cpu(block->epoch) == rd->epoch;
 }
 
 /* The next block of the log, or NULL at its end. */
 static struct dmr_block *dmr_reader_next(struct dmr_reader *rd)
 {
-	struct dmr_block *block = NULL;
+	struct dmr_block *block, *found = NULL;
+	u32 body, prev = 0;
 
 	if (rd->seq == dmr_half_blocks(rd->m, rd->half))
 		return NULL;
-	if (rd->seq == rd->base + rd->have)
-		dmr_reader_fill(rd);
 
 	rd->intact = 0;
-	for (unsigned int c = DMR_COPIES; c--;) {
-		if (!dmr_reader_intact(rd, c))
+	for (unsigned int c = 0; c < DMR_COPIES && !(found && rd->any); c++) {
+		if (!(rd->copies & BIT(c)))
+			continue;
+		block = dmr_reader_block(rd, c);
+		if (!dmr_reader_intact(rd, block, c, &body) ||
+		    le32_to_cpu(block->prev) != rd->prev)
 			continue;
 		rd->intact |= BIT(c);
-		block = dmr_buffer(rd->m, c, rd->seq - rd->base);
+		prev = body;
+		found = block;
 	}
-	if (!block)
+	if (!found)
 		return NULL;
-	rd->prev = dmr_block_body(block);
+	rd->prev = prev;
 	rd->seq++;
-	return block;
+	return found;
 }
 
 /**
  * struct dmr_scan - what was found in a half
  * @end:	blocks in complete commits
+ * @records:	in these
  * @prev:	body checksum of the last of them
  * @lacking:	bit c: copy c lacks some of them
  * @damaged:	a later commit is there, so something that counts is missing
  */
 struct dmr_scan {
 	u32		end;
+	u64		records;
 	u32		prev;
 	unsigned int	lacking;
 	bool		damaged;
@@ -723,16 +738,14 @@ struct dmr_scan {
 static bool dmr_later_block(struct dmr_reader *rd, u32 hole, u32 seq)
 {
 	const struct dmr_block *block;
+	u32 body;
 
 	rd->seq = seq;
-	if (seq < rd->base || seq >= rd->base + rd->have)
-		dmr_reader_fill(rd);
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
-		block = dmr_buffer(rd->m, c, seq - rd->base);
-		if (rd->copies & BIT(c) &&
-		    dmr_block_intact(block, rd->m->uuid, seq,
-				     dmr_position(rd->m, c, rd->half, seq)) &&
-		    le64_to_cpu(block->epoch) == rd->epoch &&
+		if (!(rd->copies & BIT(c)))
+			continue;
+		block = dmr_reader_block(rd, c);
+		if (dmr_reader_intact(rd, block, c, &body) &&
 		    le32_to_cpu(block->first) > hole)
 			return true;
 	}
@@ -769,16 +782,19 @@ static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 {
 	unsigned int lacking = 0;
 	struct dmr_block *block;
+	u64 records = 0;
 	struct dmr_reader rd;
 
 	memset(scan, 0, sizeof(*scan));
 	dmr_reader_begin(&rd, m, half, epoch);
 	while ((block = dmr_reader_next(&rd))) {
 		lacking |= rd.copies & ~rd.intact;
+		records += le16_to_cpu(block->nr);
 		if (le16_to_cpu(block->flags) & DMR_BLOCK_MORE)
 			continue;
 		scan->end = rd.seq;
 		scan->prev = rd.prev;
+		scan->records = records;
 		scan->lacking = lacking;
 	}
 	scan->damaged = dmr_reader_blind(&rd) || dmr_later_commit(&rd);
@@ -788,6 +804,7 @@ static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half, unsigned int copies)
 {
 	u64 epoch = 0;
+	u32 body;
 
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
 		const struct dmr_block *block = dmr_buffer(m, c, 0);
@@ -797,7 +814,7 @@ static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half, unsigned int co
 			continue;
 		dmr_read_blocks(m, position, dmr_buffer(m, c, 0), 1);
 		ahead = le64_to_cpu(block->epoch) - m->floor;
-		if (dmr_block_intact(block, m->uuid, 0, position) &&
+		if (dmr_block_intact(block, m->uuid, 0, position, &body) &&
 		    ahead <= DMR_EPOCHS_AHEAD)
 			epoch = max(epoch, m->floor + ahead);
 	}
@@ -852,13 +869,14 @@ static int dmr_apply_block(struct dmr_meta *m, const struct dmr_block *block)
 }
 
 /* Go through the log that was found, and do something with its blocks. */
-static int dmr_replay(struct dmr_meta *m,
+static int dmr_replay(struct dmr_meta *m, bool any,
 		      int (*fn)(struct dmr_reader *rd, struct dmr_block *block))
 {
 	struct dmr_reader rd;
 	int r = 0;
 
 	dmr_reader_begin(&rd, m, m->half, m->epoch);
+	rd.any = any;
 	while (rd.seq < m->seq && !r) {
 		struct dmr_block *block = dmr_reader_next(&rd);
 
@@ -885,7 +903,7 @@ static int dmr_take_areas(struct dmr_meta *m)
 	return r ? -EUCLEAN : 0;
 }
 
-int dmr_meta_load(struct dmr_meta *m, bool dry)
+int dmr_meta_find(struct dmr_meta *m)
 {
 	struct dmr_scan scan;
 	int r;
@@ -894,14 +912,18 @@ int dmr_meta_load(struct dmr_meta *m, bool dry)
 	if (r)
 		return r;
 	m->seq = scan.end;
+	m->records = scan.records;
 	m->prev = scan.prev;
 	m->log_bad = scan.lacking | m->stale;
 	m->doubt = false;
-	if (dry)
-		return 0;
+	return 0;
+}
 
+int dmr_meta_load(struct dmr_meta *m)
+{
 	/* The areas last: where they are now may have been mapped before. */
-	r = dmr_replay(m, dmr_replay_apply);
+	int r = dmr_replay(m, true, dmr_replay_apply);
+
 	return r ? r : dmr_take_areas(m);
 }
 
@@ -928,7 +950,7 @@ int dmr_meta_recover(struct dmr_meta *m)
 	if (m->doubt)
 		return dmr_half_begin(m, 1);
 	/* Where it cannot be mended in place a new half is begun. */
-	if (m->log_bad && !m->stale && !dmr_replay(m, dmr_replay_mend))
+	if (m->log_bad && !m->stale && !dmr_replay(m, false, dmr_replay_mend))
 		m->log_bad = 0;
 	if (m->log_bad)
 		return dmr_half_begin(m, 1);
@@ -942,6 +964,7 @@ int dmr_meta_same(struct dmr_meta *m)
 	const struct dmr_super *super = dmr_buffer(m, 0, 0);
 	const struct dmr_block *block = dmr_buffer(m, 0, 0);
 	u64 position;
+	u32 body;
 
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
 		if (m->super_bad & BIT(c))
@@ -965,9 +988,8 @@ int dmr_meta_same(struct dmr_meta *m)
 			WRITE_ONCE(m->log_bad, m->log_bad | BIT(c));
 			continue;
 		}
-		if (!dmr_block_intact(block, m->uuid, m->seq - 1, position) ||
-		    le64_to_cpu(block->epoch) != m->epoch ||
-		    dmr_block_body(block) != m->prev)
+		if (!dmr_block_intact(block, m->uuid, m->seq - 1, position, &body) ||
+		    le64_to_cpu(block->epoch) != m->epoch || body != m->prev)
 			return -EUCLEAN;
 	}
 	return m->super_bad == DMR_BOTH_COPIES || m->log_bad == DMR_BOTH_COPIES ? -EIO : 0;

@@ -87,6 +87,7 @@ struct dmr_meta_ops {
  * @epoch:	of that half
  * @last_epoch:	the highest that was ever begun
  * @seq:	blocks in it
+ * @records:	in these, when they were found
  * @prev:	body checksum of its last
  * @doubt:	a half that was begun, or a commit, failed in both copies and may be
  *		on disk or not: nothing is appended before another half is begun
@@ -118,6 +119,7 @@ struct dmr_meta {
 	u64			epoch;
 	u64			last_epoch;
 	u32			seq;
+	u64			records;
 	u32			prev;
 	bool			doubt;
 	struct {
@@ -153,17 +155,24 @@ int dmr_meta_probe(struct dmr_meta *m);
 int dmr_meta_format(struct dmr_meta *m);
 
 /**
- * dmr_meta_load - replay the log, after dmr_meta_probe() has returned 0
- * @m:		the metadata
- * @dry:	only look whether it can be loaded: no area is taken, nothing applied
+ * dmr_meta_find - find the log, after dmr_meta_probe() has returned 0
+ *
+ * Reads it through, in both copies.
+ *
+ * Return: 0; -EUCLEAN when both copies are damaged so that something acknowledged
+ * would be missing.
+ */
+int dmr_meta_find(struct dmr_meta *m);
+
+/**
+ * dmr_meta_load - replay the log that dmr_meta_find() has found, and take the areas
  *
  * Changes nothing on disk: see dmr_meta_recover().
  *
- * Return: 0; -EUCLEAN when both copies are damaged so that something acknowledged
- * would be missing, or the records contradict each other; what @apply or @take
- * returned.
+ * Return: 0; -EUCLEAN when the records contradict each other or the areas; what
+ * @apply returned.
  */
-int dmr_meta_load(struct dmr_meta *m, bool dry);
+int dmr_meta_load(struct dmr_meta *m);
 
 /**
  * dmr_meta_recover - write what a copy lacks, before the first commit

@@ -211,10 +211,13 @@ static void dmr_doom(struct dmr_core *core, struct dmr_remap *remap)
 	core->doomed = &remap->ext.node;
 }
 
-static void dmr_free_doomed(struct dmr_core *core)
+/* Free what a replay has left over, and what it took out again. */
+static void dmr_replay_end(struct dmr_core *core)
 {
 	struct rb_node *node, *next;
 
+	while (core->nr_stock)
+		dmr_remap_free(core->stock[--core->nr_stock]);
 	synchronize_rcu();
 	for (node = core->doomed; node; node = next) {
 		next = node->rb_right;
@@ -232,11 +235,21 @@ static bool dmr_change_fits(const struct dmr_core *core, const struct dmr_change
 	       !((change->main | change->spare | change->len) & (core->meta.block - 1));
 }
 
+static struct dmr_remap *dmr_replay_remap(struct dmr_core *core)
+{
+	if (!core->nr_stock) {
+		if (!dmr_remap_alloc_many(core->stock, DMR_STOCK))
+			return NULL;
+		core->nr_stock = DMR_STOCK;
+	}
+	return core->stock[--core->nr_stock];
+}
+
 /* An extent of the spare, as a change has it. */
 static int dmr_replay_take(struct dmr_core *core, const struct dmr_change *change,
 			   u8 flags, struct dmr_remap **taken)
 {
-	struct dmr_remap *remap = dmr_remap_alloc();
+	struct dmr_remap *remap = dmr_replay_remap(core);
 
 	if (!remap)
 		return -ENOMEM;
@@ -257,18 +270,17 @@ static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change
 	u8 flags = change->type == DMR_RECORD_LOST ? DMR_LOST : 0;
 	u64 end = change->main + change->len;
 	struct dmr_remap *remap;
-	int r;
+	int r = 0;
 
 	if (dmr_mapped(core, change->main, end))
 		return -EUCLEAN;
-	r = dmr_holes_take(core, change->main, end, NULL);
+	if (core->nr_holes)
+		r = dmr_holes_take(core, change->main, end, NULL);
 	if (!r)
 		r = dmr_replay_take(core, change, flags, &remap);
-	if (r)
-		return r;
-	dmr_map_insert(core, remap);
-	dmr_core_resize(core);
-	return 0;
+	if (!r)
+		dmr_map_insert(core, remap);
+	return r;
 }
 
 static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *change)
@@ -449,28 +461,38 @@ static int dmr_persist_probe(struct dmr_core *core, const struct dmr_user *u,
 	return r;
 }
 
+/* Is there what can be loaded, or nothing? */
+static int dmr_persist_look(struct dmr_core *core, const struct dmr_user *u,
+			    char **error)
+{
+	int r = dmr_persist_probe(core, u, error);
+
+	if (r)
+		return r == -ENODATA ? 0 : r;
+	*error = "Spare's metadata is damaged";
+	return dmr_meta_find(&core->meta);
+}
+
 int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **error)
 {
-	int r;
+	int r = 0;
 
-	if (core->users && core->volatile_ != u->volatile_) {
+	if (core->volatile_ != u->volatile_) {
 		*error = "Option volatile cannot be changed while the device is in use";
 		return -EINVAL;
 	}
 	if (core->volatile_)
 		return 0;
-	if (core->loaded) {
+	if (READ_ONCE(core->loaded)) {
 		*error = "Option format while the device is in use";
 		return u->format ? -EBUSY : dmr_persist_suits(core, u, error);
 	}
-	/* Its buffer is in use, and what it finds is looked at when it is resumed. */
-	if (core->users)
-		return 0;
-	r = dmr_persist_probe(core, u, error);
-	if (r)
-		return r == -ENODATA ? 0 : r;
-	*error = "Spare's metadata is damaged";
-	return dmr_meta_load(&core->meta, true);
+	/* Another table may be reading it too; if it loads it, resuming this one tells. */
+	mutex_lock(&core->change);
+	if (!core->loaded)
+		r = dmr_persist_look(core, u, error);
+	mutex_unlock(&core->change);
+	return r;
 }
 
 /* Half a map is none. */
@@ -561,17 +583,23 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
 			    char **error)
 {
-	/* The log may speak of all that was mapped, above the table's end too. */
-	int r = dmr_table_extend(&core->table, core->meta.len);
+	int r = dmr_meta_find(&core->meta);
 
+	/* The log may speak of all that was mapped, above the table's end too. */
 	if (!r)
-		r = dmr_meta_load(&core->meta, false);
+		r = dmr_table_extend(&core->table, core->meta.len);
+	if (!r)
+		r = dmr_core_expect(core, core->meta.records);
+	if (!r)
+		r = dmr_meta_load(&core->meta);
 	if (r) {
 		*error = r == -ENOMEM ? "No memory for the remaps" :
 					"Spare's metadata is damaged";
 		return r;
 	}
 	dmr_core_counted(core);
+	/* They may be fewer than were ever added. */
+	dmr_core_resize(core);
 	DMINFO("%s: %llu remaps loaded", dm_device_name(core->md), core->remaps);
 	return 0;
 }
@@ -595,7 +623,31 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 	}
 	if (r)
 		dmr_persist_drop(core);
-	dmr_free_doomed(core);
+	dmr_replay_end(core);
+	return r;
+}
+
+/* An older image of the spare under the core would be written on. */
+static int dmr_persist_same(struct dmr_core *core, char **error)
+{
+	*error = "Spare holds other metadata than when it was left";
+	return dmr_meta_behind(&core->meta) ? 0 : dmr_meta_same(&core->meta);
+}
+
+int dmr_persist_again(struct dmr_core *core)
+{
+	char *error;
+	int r;
+
+	if (core->volatile_)
+		return 0;
+	mutex_lock(&core->change);
+	r = dmr_persist_same(core, &error);
+	dmr_core_notice(core);
+	mutex_unlock(&core->change);
+	if (r != -EUCLEAN)
+		return 0;
+	DMERR("%s: %s (error %d)", dm_device_name(core->md), error, r);
 	return r;
 }
 
@@ -610,17 +662,15 @@ int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
 		r = dmr_persist_first(core, u, &error);
 	} else {
 		r = dmr_persist_suits(core, u, &error);
-		if (!r && !dmr_meta_behind(&core->meta)) {
-			error = "Spare holds other metadata than when it was left";
-			r = dmr_meta_same(&core->meta);
-		}
+		if (!r)
+			r = dmr_persist_same(core, &error);
 		if (!r)
 			r = dmr_persist_update(core, u, &error);
 	}
 	if (r)
 		DMERR("%s: %s (error %d)", dm_device_name(core->md), error, r);
 	else
-		core->loaded = true;
+		WRITE_ONCE(core->loaded, true);
 	return r;
 }
 

@@ -28,7 +28,7 @@ void dmr_persist_exit(struct dmr_core *core);
  * @u:		the table
  * @error:	why not, for ti->error
  *
- * Reads, if the core is new; changes nothing.
+ * Reads the spare, under the change lock, if nothing was loaded yet; changes nothing.
  *
  * Context: a constructor; sleeps.
  * Return: 0 or an errno.
@@ -42,6 +42,16 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
  * Return: 0, or an errno when the table must not be resumed; that was logged.
  */
 int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u);
+
+/**
+ * dmr_persist_again - is the metadata as it was left?
+ *
+ * What cannot be read is marked: the remaps are known, and go on serving.
+ *
+ * Context: preresume of the table in force; takes the change lock.
+ * Return: 0, or -EUCLEAN when it must not be resumed; that was logged.
+ */
+int dmr_persist_again(struct dmr_core *core);
 
 /**
  * dmr_persist_settle - make sure that a change can be committed

@@ -5,9 +5,13 @@
 #include <linux/errno.h>
 #include <linux/rbtree_augmented.h>
 
+/*
+ * The gap before the sentinel is in no max_gap: it changes with each extent that is
+ * put behind all others, and would change the whole path to the root.
+ */
 static u64 dmr_extent_gap(const struct dmr_extent *ext)
 {
-	return ext->gap;
+	return ext->len ? ext->gap : 0;
 }
 
 RB_DECLARE_CALLBACKS_MAX(static, dmr_gap_callbacks, struct dmr_extent, node,
@@ -26,23 +30,25 @@ static u64 dmr_extent_end(const struct dmr_extent *ext)
 static void dmr_set_gap(struct dmr_extent *ext, u64 gap)
 {
 	ext->gap = gap;
-	dmr_gap_callbacks.propagate(&ext->node, NULL);
+	if (ext->len)
+		dmr_gap_callbacks.propagate(&ext->node, NULL);
 }
 
-/* Hang an extent, its gap set, into the tree. */
-static void dmr_spare_link(struct dmr_spare *sp, struct dmr_extent *ext)
+/* Hang an extent, its gap set, into the tree before another. */
+static void dmr_spare_link(struct dmr_spare *sp, struct dmr_extent *ext,
+			   struct dmr_extent *next)
 {
-	struct rb_node **link = &sp->used.rb_node;
-	struct rb_node *parent = NULL;
+	struct rb_node *parent = &next->node;
+	struct rb_node **link = &parent->rb_left;
 
-	while (*link) {
-		parent = *link;
-		link = ext->start < dmr_extent_of(parent)->start ?
-		       &parent->rb_left : &parent->rb_right;
+	if (*link) {
+		parent = rb_prev(parent);
+		link = &parent->rb_right;
 	}
-	ext->max_gap = ext->gap;
+	ext->max_gap = dmr_extent_gap(ext);
 	rb_link_node(&ext->node, parent, link);
-	dmr_gap_callbacks.propagate(parent, NULL);
+	if (ext->max_gap)
+		dmr_gap_callbacks.propagate(parent, NULL);
 	rb_insert_augmented(&ext->node, &sp->used, &dmr_gap_callbacks);
 }
 
@@ -73,8 +79,16 @@ void dmr_spare_init(struct dmr_spare *sp, u64 first, u64 size)
 		.end = { .start = size, .gap = size - first },
 		.free = size - first,
 	};
-	dmr_spare_link(sp, &sp->head);
-	dmr_spare_link(sp, &sp->end);
+	rb_link_node(&sp->end.node, NULL, &sp->used.rb_node);
+	rb_insert_augmented(&sp->end.node, &sp->used, &dmr_gap_callbacks);
+	dmr_spare_link(sp, &sp->head, &sp->end);
+}
+
+/* The gap before an extent. */
+static u64 dmr_gap_of(const struct dmr_extent *ext, u64 *start)
+{
+	*start = ext->start - ext->gap;
+	return ext->gap;
 }
 
 u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start)
@@ -82,7 +96,7 @@ u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start)
 	struct dmr_extent *ext = dmr_extent_of(sp->used.rb_node);
 
 	if (ext->max_gap < len)
-		return 0;
+		return sp->end.gap < len ? 0 : dmr_gap_of(&sp->end, start);
 	for (;;) {
 		struct dmr_extent *left = dmr_extent_of(ext->node.rb_left);
 
@@ -93,14 +107,15 @@ u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start)
 		else
 			break;
 	}
-	*start = ext->start - ext->gap;
-	return ext->gap;
+	return dmr_gap_of(ext, start);
 }
 
 u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start)
 {
 	struct dmr_extent *ext = dmr_extent_of(sp->used.rb_node);
 
+	if (sp->end.gap >= len)
+		return dmr_gap_of(&sp->end, start);
 	if (ext->max_gap < len)
 		return 0;
 	for (;;) {
@@ -113,8 +128,7 @@ u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start)
 		else
 			break;
 	}
-	*start = ext->start - ext->gap;
-	return ext->gap;
+	return dmr_gap_of(ext, start);
 }
 
 struct dmr_extent *dmr_spare_next(const struct dmr_spare *sp, u64 from)
@@ -129,7 +143,7 @@ void dmr_spare_extend(struct dmr_spare *sp, u64 size)
 	u64 more = size - sp->end.start;
 
 	sp->end.start = size;
-	dmr_set_gap(&sp->end, sp->end.gap + more);
+	sp->end.gap += more;
 	WRITE_ONCE(sp->free, sp->free + more);
 }
 
@@ -142,14 +156,17 @@ int dmr_spare_take(struct dmr_spare *sp, struct dmr_extent *ext)
 	    ext->start > dmr_spare_size(sp) - ext->len)
 		return -ERANGE;
 
-	next = dmr_spare_from(sp, ext->start);
+	/* Behind all others, as they come when a log is loaded: no search. */
+	next = &sp->end;
+	if (ext->start < sp->end.start - sp->end.gap)
+		next = dmr_spare_from(sp, ext->start);
 	gap_start = next->start - next->gap;
 	if (ext->start < gap_start || dmr_extent_end(ext) > next->start)
 		return -EBUSY;
 
 	ext->gap = ext->start - gap_start;
 	dmr_set_gap(next, next->start - dmr_extent_end(ext));
-	dmr_spare_link(sp, ext);
+	dmr_spare_link(sp, ext, next);
 	WRITE_ONCE(sp->free, sp->free - ext->len);
 	return 0;
 }

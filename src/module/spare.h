@@ -6,7 +6,8 @@
  * between them is free. Extents are embedded in their owners (remaps, areas), so
  * taking and returning sectors never allocates and never fails for want of memory.
  * Searching is first fit from the lowest sector, O(log n), by the largest gap of
- * every subtree (an augmented red-black tree, as the kernel's rbtree.rst).
+ * every subtree (an augmented red-black tree, as the kernel's rbtree.rst). What lies
+ * behind all others is put there without a search.
  *
  * Knows no disk. All sectors are 512-byte sectors of the spare. Every function
  * wants the caller's lock (the core's change lock), unless it says otherwise.

@@ -432,6 +432,15 @@ unsigned long dmr_table_wants(const struct dmr_table *t)
 	return nr;
 }
 
+unsigned long dmr_table_buckets_for(u64 count)
+{
+	unsigned long nr = DMR_MIN_BUCKETS;
+
+	while (2 * count > 3 * (u64)nr)
+		nr *= 4;
+	return nr;
+}
+
 unsigned long dmr_table_buckets(const struct dmr_table *t)
 {
 	return rcu_dereference(t->buckets)->mask + 1;

@@ -213,6 +213,9 @@ void dmr_table_remove(struct dmr_table *t, struct dmr_remap *remap);
  */
 unsigned long dmr_table_wants(const struct dmr_table *t);
 
+/* What an empty table grows to for so many entries. Context: any. */
+unsigned long dmr_table_buckets_for(u64 count);
+
 /* Number of buckets now. Context: as dmr_table_lookup(). */
 unsigned long dmr_table_buckets(const struct dmr_table *t);
 

@@ -16,9 +16,11 @@
  *   watch <us> <command>...
  *	runs it, and meanwhile wakes every so many microseconds, before any other
  *	task; prints the wakes and the ns that the latest was late
- *   reads <device> <bytes> <first> <stride> <count> <command>...
+ *   reads <us> <device> <bytes> <first> <stride> <count> <command>...
  *	runs it, and meanwhile reads; prints the reads, the ns of the longest, and
- *	those that all but one in a thousand stay below
+ *	those that all but one in a thousand stay below. If <us> is not 0, before
+ *	any other task, so many microseconds after each other; then being late
+ *	counts too
  *
  * Under -icount a nanosecond is an instruction.
  */
@@ -268,32 +270,43 @@ static int ended(pid_t pid)
 	return 1;
 }
 
-static void watch(uint64_t us, char **argv)
+/* From now on this task goes before all others. */
+static void go_first(void)
 {
 	struct sched_param first = { .sched_priority = 99 };
-	pid_t pid = spawn(argv);
-	uint64_t wakes = 0, late = 0, at;
 
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	if (sched_setscheduler(0, SCHED_FIFO, &first))
 		err(1, "sched_setscheduler");
-	for (at = now(); !ended(pid); wakes++) {
-		struct timespec t;
-		uint64_t woken;
+}
 
-		/* What is missed is missed: a new start. */
-		at = now() + us * 1000;
-		t.tv_sec = at / 1000000000;
-		t.tv_nsec = at % 1000000000;
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-		woken = now();
+/* Sleep; returns when it should have ended. What was missed before is missed. */
+static uint64_t sleep_us(uint64_t us)
+{
+	uint64_t at = now() + us * 1000;
+	struct timespec t = { at / 1000000000, at % 1000000000 };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+	return at;
+}
+
+static void watch(uint64_t us, char **argv)
+{
+	pid_t pid = spawn(argv);
+	uint64_t wakes = 0, late = 0;
+
+	go_first();
+	for (; !ended(pid); wakes++) {
+		uint64_t at = sleep_us(us);
+		uint64_t woken = now();
+
 		if (woken > at + late)
 			late = woken - at;
 	}
 	printf("%lu %lu\n", wakes, late);
 }
 
-static void reads(char **argv)
+static void reads(uint64_t pause, char **argv)
 {
 	static uint64_t took_us[1000000];
 	uint64_t nr = 0, longest = 0, above = 0, us;
@@ -301,8 +314,11 @@ static void reads(char **argv)
 	pid_t pid;
 
 	load_open(&l, argv);
-	for (pid = spawn(argv + 5); !ended(pid); nr++) {
-		uint64_t start = now(), took;
+	pid = spawn(argv + 5);
+	if (pause)
+		go_first();
+	for (; !ended(pid); nr++) {
+		uint64_t start = pause ? sleep_us(pause) : now(), took;
 
 		if (pread(l.fd, l.buffer, l.bytes, load_at(&l, nr)) !=
 		    (ssize_t)l.bytes)
@@ -329,8 +345,8 @@ int main(int argc, char **argv)
 		add(argv + 2);
 	else if (argc > 3 && !strcmp(what, "watch"))
 		watch(number(argv[2]), argv + 3);
-	else if (argc > 7 && !strcmp(what, "reads"))
-		reads(argv + 2);
+	else if (argc > 8 && !strcmp(what, "reads"))
+		reads(number(argv[2]), argv + 3);
 	else
 		errx(2, "see the head of bench.c");
 	return 0;

@@ -61,7 +61,7 @@ int spare_load(void)
 		r = -EUCLEAN;
 	}
 	if (!r)
-		r = dmr_meta_load(&owner.m, false);
+		r = owner_replay(&owner);
 	take_map();
 	return r;
 }

@@ -182,7 +182,7 @@ static void put_block(FILE *file, u8 kind, u32 index, const u8 *bytes, size_t le
 	image_put_entry(file, kind, index, bytes, length);
 }
 
-static void encode_log(struct chain *chain, FILE *file, u32 index, const u8 *bytes)
+static void encode_log(struct chain *chain, FILE *file, u32 index, const u8 *bytes, u32 sum)
 {
 	const struct dmr_block *block = (const void *)bytes;
 	u32 kind = ENTRY_LOG;
@@ -197,7 +197,7 @@ static void encode_log(struct chain *chain, FILE *file, u32 index, const u8 *byt
 		kind |= ENTRY_PREV;
 		memset(body, 0, 4);
 	}
-	chain->prev = dmr_block_body(block);
+	chain->prev = sum;
 	put_block(file, kind, index, body, sizeof(body));
 }
 
@@ -212,11 +212,11 @@ static void encode_super(struct chain *chain, FILE *file, u32 index, const u8 *b
 }
 
 /* Is it an undamaged block of a log, of whatever format? */
-static bool is_log(const u8 *bytes, u64 position)
+static bool is_log(const u8 *bytes, u64 position, u32 *sum)
 {
 	const struct dmr_block *block = (const void *)bytes;
 
-	return dmr_block_intact(block, block->uuid, block->seq, position);
+	return dmr_block_intact(block, block->uuid, block->seq, position, sum);
 }
 
 void image_encode(const struct image *image, FILE *file)
@@ -227,13 +227,14 @@ void image_encode(const struct image *image, FILE *file)
 	for (u32 i = 0; i < image->nr; i++) {
 		const u8 *bytes = image->blocks[i];
 		u64 position = (u64)i * DMR_BLOCK_SECTORS;
+		u32 sum;
 
 		if (!bytes)
 			continue;
 		if (dmr_super_intact((const void *)bytes, position))
 			encode_super(&chain, file, i, bytes);
-		else if (is_log(bytes, position))
-			encode_log(&chain, file, i, bytes);
+		else if (is_log(bytes, position, &sum))
+			encode_log(&chain, file, i, bytes, sum);
 		else
 			put_block(file, ENTRY_RAW, i, bytes, DMR_BLOCK_SIZE);
 	}

@@ -7,9 +7,14 @@
  * every copy, and sees what nocopy brings to light. Only what was discarded may be
  * either of two things, and what is written by way of the page cache is on its way
  * until it is synced. race does the same with everything at once, and knows less.
+ *
+ * With -k the remaps are kept on the spare, and the device is removed and made again
+ * now and then. Where metadata is the superblock tells (docs/format.md): what it has
+ * there is not looked at, and becomes known when it is given up.
  */
 #include "sectors.h"
 
+#include <endian.h>
 #include <getopt.h>
 #include <linux/falloc.h>
 
@@ -22,6 +27,8 @@
 #define MAX_PENDING	64
 #define SPARE_FIRST	8
 #define AUTO		NOTHING
+#define METADATA	0x80	/* in busy */
+#define NR_AREAS	5	/* the second superblock, and two copies of two halves */
 
 struct remap {
 	u64 start, spare, len;
@@ -33,11 +40,12 @@ struct range {
 
 static struct random rnd;
 static u64 count = 2000, done, verify_every = 4000, maps = 30;
-static const char *main_path, *spare_path, *options = "";
+static const char *main_path, *spare_path, *options;
 static int main_fd, spare_fd, direct_fd, cached_fd;
 static u64 main_size, spare_size, spare_first;	/* sectors */
 static u64 len, before;				/* of the target; of what precedes it */
 static u32 block, writes = 1;
+static bool keep;				/* the remaps, on the spare */
 static char *buffer, doing[256];
 
 /* The model. */
@@ -49,9 +57,11 @@ static struct range dirty[MAX_PENDING];
 static unsigned int nr_dirty;
 static struct remap remaps[MAX_REMAPS];	/* in order of start */
 static unsigned int nr_remaps;
+static struct range areas[NR_AREAS];	/* of metadata; all empty without */
 
 /* What was done, for the summary. */
 static u64 nr_ops[32], nr_refused, nr_nowait, nr_declined, nr_moved, most_remaps;
+static u64 nr_area_moves;
 static u64 sectors_done;
 
 /*
@@ -87,6 +97,8 @@ static void compare_raw(const char *where, struct cell *cells, u64 first, u64 n,
 		struct cell *c = &cells[first + i];
 		u64 found = get_stamp(buf + i * SECTOR);
 
+		if (cells == on_spare && busy[first + i] & METADATA)
+			continue;
 		if (found != c->a && found != c->b) {
 			differ(where, first + i, c, NOTHING, found, NOTHING);
 			any_difference = true;
@@ -513,6 +525,8 @@ static u64 spare_free(void)
 
 	for (unsigned int i = 0; i < nr_remaps; i++)
 		n -= remaps[i].len;
+	for (unsigned int i = 0; i < NR_AREAS; i++)
+		n -= areas[i].len;
 	return n;
 }
 
@@ -533,6 +547,59 @@ static void check_status(void)
 		die("operation %llu: %s: %u remaps of %llu sectors, %llu free, but the status is: %s",
 		    (unsigned long long)done, doing, nr_remaps, (unsigned long long)sectors,
 		    (unsigned long long)spare_free(), status);
+}
+
+/*
+ * Metadata
+ */
+
+/* What is known of sectors that metadata has given up is what is there. */
+static void learn(u64 start, u64 n)
+{
+	for (u64 at = start; at < start + n; at += MAX_IO) {
+		u64 piece = min_u64(MAX_IO, start + n - at);
+
+		must(io_all(spare_fd, false, buffer, piece * SECTOR, at, 0));
+		for (u64 i = 0; i < piece; i++)
+			on_spare[at + i].a = on_spare[at + i].b = get_stamp(buffer + i * SECTOR);
+	}
+}
+
+static void mark(const struct range *area)
+{
+	for (u64 s = area->start; s < area->start + area->len; s++) {
+		if (s >= spare_size || busy[s])
+			die("operation %llu: %s: metadata at sector %llu of the spare, which is in use",
+			    (unsigned long long)done, doing, (unsigned long long)s);
+		busy[s] = METADATA;
+	}
+}
+
+/* After a change: where is metadata now? */
+static void find_metadata(void)
+{
+	struct range found[NR_AREAS];
+	u64 words[512];
+
+	if (!keep)
+		return;
+	must(io_all(spare_fd, false, buffer, sizeof(words), 0, 0));
+	memcpy(words, buffer, sizeof(words));
+	found[0] = (struct range){ le64toh(words[10]), 8 };
+	for (unsigned int i = 1; i < NR_AREAS; i++)
+		found[i] = (struct range){ le64toh(words[12 + 2 * i]),
+					   le64toh(words[13 + 2 * i]) * 8 };
+	if (!memcmp(found, areas, sizeof(areas)))
+		return;
+	nr_area_moves++;
+	for (unsigned int i = 0; i < NR_AREAS; i++)
+		memset(busy + areas[i].start, 0, areas[i].len);
+	for (unsigned int i = 0; i < NR_AREAS; i++)
+		mark(&found[i]);
+	for (unsigned int i = 0; i < NR_AREAS; i++)
+		if (memcmp(&found[i], &areas[i], sizeof(found[i])))
+			learn(areas[i].start, areas[i].len);
+	memcpy(areas, found, sizeof(areas));
 }
 
 static void query(void)
@@ -585,18 +652,21 @@ static int by_spare(const void *a, const void *b)
 /* The free runs of the spare, in order. */
 static unsigned int gaps(struct range *gap)
 {
-	static struct remap sorted[MAX_REMAPS];
-	unsigned int nr = 0;
+	static struct remap sorted[MAX_REMAPS + NR_AREAS];
+	unsigned int nr = 0, nr_used = nr_remaps;
 	u64 at = spare_first;
 
 	memcpy(sorted, remaps, nr_remaps * sizeof(*remaps));
-	qsort(sorted, nr_remaps, sizeof(*sorted), by_spare);
-	for (unsigned int i = 0; i <= nr_remaps; i++) {
-		u64 end = i < nr_remaps ? sorted[i].spare : spare_size;
+	for (unsigned int i = 0; i < NR_AREAS; i++)
+		if (areas[i].len)
+			sorted[nr_used++] = (struct remap){ 0, areas[i].start, areas[i].len };
+	qsort(sorted, nr_used, sizeof(*sorted), by_spare);
+	for (unsigned int i = 0; i <= nr_used; i++) {
+		u64 end = i < nr_used ? sorted[i].spare : spare_size;
 
 		if (end > at)
 			gap[nr++] = (struct range){ at, end - at };
-		if (i < nr_remaps)
+		if (i < nr_used)
 			at = sorted[i].spare + sorted[i].len;
 	}
 	return nr;
@@ -781,6 +851,7 @@ static void added(const struct remap *want, unsigned int nr_want, bool nocopy)
 	memcpy(remaps, rows, nr * sizeof(*rows));
 	nr_remaps = nr;
 	most_remaps = max_u64(most_remaps, nr);
+	find_metadata();
 	check_status();
 }
 
@@ -904,6 +975,7 @@ static void removed(u64 first, u64 last, bool nocopy, const char *reply)
 	if (*reply && strcmp(reply, expected))
 		die("operation %llu: %s: the reply is '%s', not '%s'",
 		    (unsigned long long)done, doing, reply, expected);
+	find_metadata();
 	check_list();
 	check_status();
 }
@@ -1028,6 +1100,41 @@ static void reload(void)
 		check_status();
 		must(dm_resume(NAME));
 	}
+	find_metadata();
+	check_list();
+	check_status();
+}
+
+static void make_device(void)
+{
+	char path[64];
+	unsigned int minor;
+
+	must(dm_create(NAME, &minor));
+	must(load());
+	must(dm_resume(NAME));
+	snprintf(path, sizeof(path), "/dev/dm-%u", minor);
+	direct_fd = open_device(path, O_RDWR | O_DIRECT);
+	cached_fd = open_device(path, O_RDWR);
+}
+
+static void remove_device(void)
+{
+	close(direct_fd);
+	close(cached_fd);
+	must(dm_remove(NAME));
+}
+
+/* What is kept comes back, to the last remap. */
+static void remake(void)
+{
+	if (!keep)
+		return;
+	snprintf(doing, sizeof(doing), "removal of the device, and creation");
+	sync_cache();
+	remove_device();
+	make_device();
+	find_metadata();
 	check_list();
 	check_status();
 }
@@ -1083,13 +1190,11 @@ static const struct {
 	{ "removes", remove_some, 36 },
 	{ "clears", clear_all, 1 },
 	{ "reloads", reload, 10 },
+	{ "anew", remake, 5 },
 };
 
 static void set_up(void)
 {
-	char path[64];
-	unsigned int minor;
-
 	main_fd = open_device(main_path, O_RDWR | O_DIRECT);
 	spare_fd = open_device(spare_path, O_RDWR | O_DIRECT);
 	main_size = device_sectors(main_fd);
@@ -1110,7 +1215,7 @@ static void set_up(void)
 	pending = zalloc(len, sizeof(*pending));
 	memset(to, 0xff, len * sizeof(*to));
 	memset(pending, 0xff, len * sizeof(*pending));
-	memset(busy, 1, spare_first);
+	memset(busy, keep ? METADATA : 1, spare_first);
 	write_raw(main_fd, main_size, 0, buffer);
 	write_raw(spare_fd, spare_size, ON_SPARE, buffer);
 	for (u64 s = 0; s < main_size; s++)
@@ -1119,12 +1224,12 @@ static void set_up(void)
 		on_spare[s].a = on_spare[s].b = stamp(s | ON_SPARE, 1);
 
 	snprintf(doing, sizeof(doing), "creation of the device");
-	must(dm_create(NAME, &minor));
-	must(load());
-	must(dm_resume(NAME));
-	snprintf(path, sizeof(path), "/dev/dm-%u", minor);
-	direct_fd = open_device(path, O_RDWR | O_DIRECT);
-	cached_fd = open_device(path, O_RDWR);
+	/* It is not blank. */
+	options = keep ? "format" : "volatile";
+	make_device();
+	if (keep)
+		options = "";
+	find_metadata();
 }
 
 static void operation(void)
@@ -1162,6 +1267,8 @@ static void summary(u64 ms)
 	for (unsigned int i = 0; i < ARRAY_SIZE(map_ops); i++)
 		printf(" %llu %s", (unsigned long long)nr_ops[ARRAY_SIZE(ops) + i],
 		       map_ops[i].name);
+	if (keep)
+		printf(", metadata moved %llu times", (unsigned long long)nr_area_moves - 1);
 	printf("\n# %llu MiB, %llu MiB moved, up to %llu remaps, %llu refusals as expected, %llu of %llu NOWAIT declined, %llu s\n",
 	       (unsigned long long)sectors_done >> 11, (unsigned long long)nr_moved >> 11,
 	       (unsigned long long)most_remaps, (unsigned long long)nr_refused,
@@ -1175,7 +1282,7 @@ int main(int argc, char **argv)
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "s:n:m:v:b:o:")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:m:v:b:k")) != -1) {
 		switch (c) {
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -1192,15 +1299,15 @@ int main(int argc, char **argv)
 		case 'b':
 			before = strtoull(optarg, NULL, 0);
 			break;
-		case 'o':
-			options = optarg;
+		case 'k':
+			keep = true;
 			break;
 		default:
 			argc = 0;
 		}
 	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "usage: exact [-s seed] [-n operations] [-m map changes in 1000] [-v operations between verifications] [-b sectors before the target] [-o table option] <main> <spare>\n");
+		fprintf(stderr, "usage: exact [-s seed] [-n operations] [-m map changes in 1000] [-v operations between verifications] [-b sectors before the target] [-k: keep the remaps] <main> <spare>\n");
 		return 2;
 	}
 	main_path = argv[optind];
@@ -1216,8 +1323,6 @@ int main(int argc, char **argv)
 			verify();
 	}
 	summary(now_ms() - start);
-	close(direct_fd);
-	close(cached_fd);
-	must(dm_remove(NAME));
+	remove_device();
 	return 0;
 }

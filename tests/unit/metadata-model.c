@@ -682,9 +682,7 @@ static void test_unreadable(void)
 			for (unsigned int c = 0; c < 2; c++)
 				if (copies & 1 << c)
 					probe->unreadable[c] = counting_block(d, c, i);
-			r = dmr_meta_probe(&probe->o.m);
-			if (!r)
-				r = dmr_meta_load(&probe->o.m, false);
+			r = owner_load(&probe->o);
 			if (copies == 3)
 				CHECK(r == -EUCLEAN, "%d", r);
 			else
@@ -764,8 +762,7 @@ static void test_probe(void)
 	disk_init(probe, 16384);
 	memset(probe->data, 0, 16384 * SECTOR);
 	memcpy(probe->data, d->data, size * SECTOR);
-	CHECK(!dmr_meta_probe(&probe->o.m) && !dmr_meta_load(&probe->o.m, false), "%s",
-	      probe->o.said);
+	CHECK(!owner_load(&probe->o), "%s", probe->o.said);
 	CHECK(!dmr_meta_recover(&probe->o.m), "%s", probe->o.said);
 	CHECK(!memcmp(probe->data, DMR_SUPER_MAGIC, 8), "not written again");
 

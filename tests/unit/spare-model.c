@@ -193,7 +193,8 @@ static u64 check_subtree(const struct rb_node *node)
 	if (!ext)
 		return 0;
 	max_gap = max(check_subtree(node->rb_left), check_subtree(node->rb_right));
-	max_gap = max(max_gap, (u64)ext->gap);
+	/* That before the sentinel does not count. */
+	max_gap = max(max_gap, ext->len ? (u64)ext->gap : 0);
 	CHECK(ext->max_gap == max_gap, "extent at %lu: %lu, not %lu", ext->start,
 	      ext->max_gap, max_gap);
 	return max_gap;
