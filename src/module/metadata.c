@@ -707,6 +707,9 @@ static struct dmr_block *dmr_reader_next(struct dmr_reader *rd)
 		if (!dmr_reader_intact(rd, block, c, &body) ||
 		    le32_to_cpu(block->prev) != rd->prev)
 			continue;
+		/* Where copies disagree, the first is right, for whoever goes through them. */
+		if (found && body != prev)
+			continue;
 		rd->intact |= BIT(c);
 		prev = body;
 		found = block;
