@@ -63,7 +63,7 @@ static int check(struct spare *spare)
 	if (!found || r == -ENOMEM) {
 		complain_spare(spare, r);
 		if (r == -EEXIST || r == -EUCLEAN)
-			say("if it was a spare, \"dmremap repair\" with --main looks for what is left of it");
+			say("if it was a spare, \"dmremap repair\" with --main looks for its log");
 		return FAILED;
 	}
 	if (!check_tell(spare, r)) {
@@ -74,7 +74,7 @@ static int check(struct spare *spare)
 		say("%s is damaged: %s; \"dmremap repair\" saves what is intact",
 		    spare->dev.path, *o->said ? o->said : "remaps and areas overlap");
 	else
-		say("%s is damaged in one copy: it is mended when it is loaded, or by \"dmremap repair\"",
+		say("%s is damaged in one copy: it is mended when it is loaded, or by repair",
 		    spare->dev.path);
 	return FAILED;
 }

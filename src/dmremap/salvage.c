@@ -80,7 +80,7 @@ static int clear_main(struct owner *o, const struct dmr_change *change, u32 seq)
 
 	while (!r && (run = runs_find(&o->by_main, change->main, change->len))) {
 		if (run->to - run->start != change->spare - change->main)
-			say("main sectors %llu to %llu: no longer on spare sector %llu, says block %u",
+			say("main sectors %llu to %llu: not on spare sector %llu, says block %u",
 			    run->start, run->start + run->len - 1, run->to, seq);
 		r = unmap(o, run->start, run->len);
 	}
