@@ -577,9 +577,9 @@ static void dmr_repair_told(const struct dmr_repair *rp, bool main)
 	struct dmr_core *core = rp->core;
 
 	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
-	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written%s, and are elsewhere on the spare now",
+	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written %s: now on the spare%s",
 		     dm_device_name(core->md), rp->from, rp->to - 1,
-		     main ? "" : " where they were");
+		     main ? "there" : "to the spare", main ? "" : " elsewhere");
 	if (core->in_force)
 		dm_table_event(core->in_force->table);
 }

@@ -16,7 +16,7 @@
 #define DMR_SCRUB_SECTORS	(DMR_SCRUB_PAGES * (PAGE_SIZE >> SECTOR_SHIFT))
 
 /* How far it goes before it is written down: a gigabyte. */
-#define DMR_SCRUB_MARK		(1ULL << 21)
+#define DMR_SCRUB_MARK		BIT_ULL(21)
 
 /* Blocks that fail without a success between, before main is looked at. */
 #define DMR_SCRUB_STREAK	64

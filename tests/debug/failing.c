@@ -119,6 +119,21 @@ static void arm(unsigned long n)
 	make_it_fail(true);
 }
 
+/* Requests of no use, until the one that is to fail: then it is known where it stands. */
+static void use_up(unsigned long n)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/%s", disk);
+	fd = open_device(path, O_RDONLY | O_DIRECT);
+	while (!io_all(fd, false, data, 4096, 0, 0))
+		if (!n--)
+			die("fail_make_request is out of step at %llu",
+			    (unsigned long long)counted);
+	close(fd);
+}
+
 /* Has it happened? Of those that fail forever the step itself must tell. */
 static bool disarm(unsigned long n, int r)
 {
@@ -135,12 +150,14 @@ static bool disarm(unsigned long n, int r)
 		set_nth(0);
 		return !strtoul(text, NULL, 10);
 	}
-	make_it_fail(false);
 	hit = forever ? r : !get(FAULT "times");
+	if (!forever && !hit)
+		use_up(n);
+	make_it_fail(false);
 	put(FAULT "times", "0");
 	put(FAULT "space", "0");
 	if (!forever)
-		counted += hit ? n : n - 1;
+		counted += n;
 	return hit;
 }
 
@@ -230,17 +247,24 @@ static void undo(const char *steps)
 	free(copy);
 }
 
-/* Of the status, what a failure must not change: not the table's size, nor errors. */
+/*
+ * Of the status, what a failure must not change: not the table's size, nor errors; and
+ * not, when requests fail, the state of the metadata and where that lies.
+ */
 static char *add_status(char *at, const char *status)
 {
-	static const char *const other[] = { "buckets=", "load=", "resizes=", "read_errors=",
-					     "write_errors=" };
+	static const char *const other[] = {
+		"buckets=", "load=", "resizes=", "read_errors=", "write_errors=",
+		/* when requests fail */
+		"ok", "degraded", "failed", "metadata=", "spare_free=",
+	};
+	unsigned int nr = disk ? ARRAY_SIZE(other) : 5;
 
 	while (*status) {
 		size_t len = strcspn(status, " ");
 		bool counts = true;
 
-		for (unsigned int i = 0; i < ARRAY_SIZE(other); i++)
+		for (unsigned int i = 0; i < nr; i++)
 			counts &= !!strncmp(status, other[i], strlen(other[i]));
 		if (counts)
 			at += sprintf(at, "%.*s ", (int)len, status);
