@@ -12,6 +12,9 @@
 
 #include "../../include/dm-remap-format.h"
 
+/* More MiB in a second no DMR_RECORD_SCRUB has. */
+#define DMR_SCRUB_RATE_MAX	100000
+
 /**
  * struct dmr_change - a record in the machine's own numbers
  * @type:	DMR_RECORD_*

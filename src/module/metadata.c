@@ -18,6 +18,9 @@
 /* The first and last so many blocks of a blank device are: 1 MiB. */
 #define DMR_BLANK_BLOCKS	256
 
+/* So far above the floor may an epoch be: one for each half that could not be begun. */
+#define DMR_EPOCHS_AHEAD	U32_MAX
+
 static const char *const copy_names[DMR_COPIES] = { "first", "second" };
 
 static void *dmr_buffer(struct dmr_meta *m, unsigned int copy, unsigned int block)
@@ -101,7 +104,7 @@ static bool dmr_super_sane(const struct dmr_meta *m)
 {
 	if (!is_power_of_2(m->backup) || m->backup < DMR_BLOCK_SECTORS ||
 	    !is_power_of_2(m->block) || !m->len || m->len > BIT_ULL(DMR_SECTOR_BITS) ||
-	    m->stale >= DMR_BOTH_COPIES)
+	    m->stale >= DMR_BOTH_COPIES || m->floor > DMR_LAST_EPOCH)
 		return false;
 	for (unsigned int c = 0; c < DMR_COPIES; c++)
 		for (unsigned int h = 0; h < DMR_HALVES; h++) {
@@ -156,8 +159,9 @@ static const struct dmr_super *dmr_super_find(struct dmr_meta *m)
 	}
 	one = le64_to_cpu(first->generation);
 	two = le64_to_cpu(second->generation);
-	m->super_bad = one < two ? BIT(0) : one > two ? BIT(1) : 0;
-	return one < two ? second : first;
+	/* However often they were written. */
+	m->super_bad = one == two ? 0 : (s64)(two - one) > 0 ? BIT(0) : BIT(1);
+	return m->super_bad == BIT(0) ? second : first;
 }
 
 static bool dmr_zero(const void *data, size_t bytes)
@@ -509,7 +513,7 @@ static int dmr_half_begin(struct dmr_meta *m, u64 extra)
 		WRITE_ONCE(m->doubt, r);
 		return r;
 	}
-	r = dmr_half_prepare(m, !m->half, extra);
+	r = m->last_epoch < DMR_LAST_EPOCH ? dmr_half_prepare(m, !m->half, extra) : -ENOSPC;
 	if (r)
 		return r;
 	r = dmr_half_write(m, !m->half);
@@ -703,6 +707,9 @@ static struct dmr_block *dmr_reader_next(struct dmr_reader *rd)
 		if (!dmr_reader_intact(rd, block, c, &body) ||
 		    le32_to_cpu(block->prev) != rd->prev)
 			continue;
+		/* Where copies disagree, the first is right, for whoever goes through them. */
+		if (found && body != prev)
+			continue;
 		rd->intact |= BIT(c);
 		prev = body;
 		found = block;
@@ -796,21 +803,23 @@ static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 	scan->damaged = dmr_reader_blind(&rd) || dmr_later_commit(&rd);
 }
 
-/* The highest epoch that begins a half, in either copy; 0 if none does. */
-static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half)
+/* The highest epoch that counts and begins a half, in any of @copies; 0 if none does. */
+static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half, unsigned int copies)
 {
 	u64 epoch = 0;
 	u32 body;
 
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
 		const struct dmr_block *block = dmr_buffer(m, c, 0);
-		u64 position = dmr_position(m, c, half, 0);
+		u64 position = dmr_position(m, c, half, 0), ahead;
 
-		if (m->stale & BIT(c))
+		if (!(copies & BIT(c)))
 			continue;
 		dmr_read_blocks(m, position, dmr_buffer(m, c, 0), 1);
-		if (dmr_block_intact(block, m->uuid, 0, position, &body))
-			epoch = max(epoch, le64_to_cpu(block->epoch));
+		ahead = le64_to_cpu(block->epoch) - m->floor;
+		if (dmr_block_intact(block, m->uuid, 0, position, &body) &&
+		    ahead <= DMR_EPOCHS_AHEAD)
+			epoch = max(epoch, m->floor + ahead);
 	}
 	return epoch;
 }
@@ -818,13 +827,20 @@ static u64 dmr_half_epoch(struct dmr_meta *m, unsigned int half)
 /* The newest half that is complete. */
 static int dmr_find_half(struct dmr_meta *m, struct dmr_scan *scan)
 {
-	u64 epochs[DMR_HALVES] = { dmr_half_epoch(m, 0), dmr_half_epoch(m, 1) };
+	u64 epochs[DMR_HALVES];
 
+	m->last_epoch = m->floor;
+	for (unsigned int h = 0; h < DMR_HALVES; h++) {
+		u64 out = dmr_half_epoch(m, h, m->stale);
+
+		epochs[h] = dmr_half_epoch(m, h, DMR_BOTH_COPIES & ~m->stale);
+		/* What is out now will be in again, and must not count for more then. */
+		m->last_epoch = max(m->last_epoch, max(epochs[h], out));
+	}
 	m->half = epochs[1] > epochs[0];
-	m->last_epoch = epochs[m->half];
 	for (unsigned int i = 0; i < DMR_HALVES; i++, m->half = !m->half) {
 		m->epoch = epochs[m->half];
-		if (!m->epoch || m->epoch < m->floor)
+		if (!m->epoch)
 			break;
 		dmr_scan(m, m->half, m->epoch, scan);
 		if (scan->damaged)

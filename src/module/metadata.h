@@ -27,6 +27,9 @@ struct dmr_meta;
 #define DMR_LOWEST	U64_MAX
 #define DMR_HIGHEST	(U64_MAX - 1)
 
+/* More halves are not begun, and superblocks that say so not believed. */
+#define DMR_LAST_EPOCH	(U64_MAX / 2)
+
 /* Blocks that are read or written at a time, and the bytes of the buffer. */
 #define DMR_META_CHUNK	16
 #define DMR_META_BUFFER	(DMR_COPIES * DMR_META_CHUNK * DMR_BLOCK_SIZE)

@@ -12,9 +12,8 @@
 
 #include "core.h"
 
-/* MiB in a second, if nothing is said, and at most. */
+/* MiB in a second, if nothing is said. */
 #define DMR_SCRUB_RATE		16
-#define DMR_SCRUB_RATE_MAX	100000
 
 /**
  * dmr_scrub_start - begin, or begin anew

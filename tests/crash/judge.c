@@ -31,7 +31,7 @@
  */
 #include "sectors.h"
 #include "log.h"
-#include "owner.h"
+#include "spare.h"
 
 #include <getopt.h>
 #include <sys/mman.h>
@@ -539,7 +539,7 @@ static void undo_scratch(void)
 /* The recording is worth little if the log never began anew, in areas that grew. */
 static void note_growth(void)
 {
-	u64 epoch = owner_epoch(), area = owner_area_sectors();
+	u64 epoch = spare_epoch(), area = spare_area_sectors();
 
 	if (epoch > highest_epoch) {
 		nr_halves += !!highest_epoch;
@@ -554,10 +554,10 @@ static void note_growth(void)
 /* Returns what is wrong with the trial, or NULL. */
 static const char *judge_trial(void)
 {
-	const struct map *got = owner_map();
+	const struct map *got = spare_map();
 	static char why[320];
 	const char *wrong;
-	int r = owner_load();
+	int r = spare_load();
 
 	if (r == -ENODATA && !created) {
 		nr_blank++;
@@ -565,7 +565,7 @@ static const char *judge_trial(void)
 	}
 	if (r) {
 		snprintf(why, sizeof(why), "it is refused: %s: %s", strerrorname_np(-r),
-			 owner_said());
+			 spare_said());
 		return why;
 	}
 	note_growth();
@@ -576,14 +576,14 @@ static const char *judge_trial(void)
 		return wrong;
 
 	/* As left by recovery, it is the same. */
-	r = owner_recover();
+	r = spare_recover();
 	if (!r) {
 		map_copy(&want, got);
-		r = owner_load();
+		r = spare_load();
 	}
 	if (r) {
 		snprintf(why, sizeof(why), "it does not recover: %s: %s", strerrorname_np(-r),
-			 owner_said());
+			 spare_said());
 		return why;
 	}
 	if (!map_same(got, &want))
@@ -688,7 +688,7 @@ static void for_kernel(const struct write *w)
 	write_disk(images, nr_kernel * size + (u64)len * SECTOR, &trial[SPARE]);
 	judge(w, "a choice for the kernel");
 	if (wrong == nr_wrong) {
-		tell_state(text, trial, owner_map());
+		tell_state(text, trial, spare_map());
 		fprintf(expected, "%llu %s\n", (unsigned long long)nr_kernel++, text);
 	}
 	undo_all();
@@ -907,12 +907,12 @@ static void base_disk(u32 d)
 static void base_state(void)
 {
 	u32 most = 1;
-	int r = owner_load();
+	int r = spare_load();
 
 	if (r && r != -ENODATA)
-		die("what the recording began with is refused: %s", owner_said());
+		die("what the recording began with is refused: %s", spare_said());
 	created = !r;
-	map_copy(&acked, owner_map());
+	map_copy(&acked, spare_map());
 	for (u32 s = 0; s < len; s++)
 		most = max_u64(most, seen(durable, &acked, s) >> 32);
 	for (u32 s = 0; s < len; s++) {
@@ -1002,7 +1002,7 @@ static void set_up(const char *path)
 		threads[i].done = zalloc(len, sizeof(*done));
 	map_init(&acked, len);
 	map_init(&want, len);
-	owner_init(len, head->sectors[SPARE], &io);
+	spare_init(len, head->sectors[SPARE], &io);
 	base_state();
 	if (images_path)
 		open_images();

@@ -14,7 +14,7 @@
  */
 #include "sectors.h"
 #include "log.h"
-#include "owner.h"
+#include "spare.h"
 
 #define MAIN_SECTORS	8192U
 #define SPARE_SECTORS	8192U
@@ -137,7 +137,7 @@ static u32 pick_spare(u32 len, uint8_t *given)
 	u32 at = one_in(&rnd, 50) ? below(&rnd, SPARE_SECTORS) : 0;
 
 	for (; at + len <= SPARE_SECTORS; at++)
-		if (owner_free(at, len) && !memchr(given + at, 1, len)) {
+		if (spare_free(at, len) && !memchr(given + at, 1, len)) {
 			memset(given + at, 1, len);
 			return at;
 		}
@@ -148,7 +148,7 @@ static void add(u32 rows)
 {
 	static struct change changes[MAX_BATCH];
 	static uint8_t given[SPARE_SECTORS], taken[MAIN_SECTORS];
-	const struct map *map = owner_map();
+	const struct map *map = spare_map();
 	u32 nr = 0;
 
 	memset(given, 0, sizeof(given));
@@ -182,16 +182,16 @@ static void add(u32 rows)
 	if (faulty("ack"))
 		put_marks();
 	if (faulty("half") && nr > 1 ?
-	    owner_commit(changes, nr / 2) || owner_commit(changes + nr / 2, nr - nr / 2) :
-	    owner_commit(changes, nr))
-		die("a commit failed: %s", owner_said());
+	    spare_commit(changes, nr / 2) || spare_commit(changes + nr / 2, nr - nr / 2) :
+	    spare_commit(changes, nr))
+		die("a commit failed: %s", spare_said());
 	if (!faulty("ack"))
 		put_marks();
 }
 
 static void remove_some(u32 most)
 {
-	const struct map *map = owner_map();
+	const struct map *map = spare_map();
 	u32 len = log_uniform(&rnd, most);
 	u32 main = pick_main(len, most > 64);
 	struct change change = { main, NOWHERE, len };
@@ -210,15 +210,15 @@ static void remove_some(u32 most)
 				write_disk(SPARE, map->to[s],
 					   disks[MAIN] + (u64)((s + 9) % MAIN_SECTORS) * SECTOR,
 					   1, false);
-	if (owner_commit(&change, 1))
-		die("a commit failed: %s", owner_said());
+	if (spare_commit(&change, 1))
+		die("a commit failed: %s", spare_said());
 	mark("done");
 	put_marks();
 }
 
 static void write_some(void)
 {
-	const struct map *map = owner_map();
+	const struct map *map = spare_map();
 	u32 nr = log_uniform(&rnd, 32), sector = pick_main(nr, false);
 	bool fua = one_in(&rnd, 8);
 	char data[SECTOR];
@@ -270,16 +270,16 @@ int main(int argc, char **argv)
 		disks[d] = zalloc(head.sectors[d], SECTOR);
 	for (u32 s = 0; s < MAIN_SECTORS; s++)
 		put_stamp(disks[MAIN] + s * SECTOR, stamp(s, 1));
-	owner_init(MAIN_SECTORS, SPARE_SECTORS, &io);
+	spare_init(MAIN_SECTORS, SPARE_SECTORS, &io);
 
 	mark("begin create");
 	put_marks();
-	if (owner_format(random_u64(&rnd)))
-		die("cannot format: %s", owner_said());
+	if (spare_format(random_u64(&rnd)))
+		die("cannot format: %s", spare_said());
 	mark("done");
 	put_marks();
-	area = owner_area_sectors();
-	epoch = owner_epoch();
+	area = spare_area_sectors();
+	epoch = spare_epoch();
 	for (u64 i = 0; i < steps; i++) {
 		/* The map fills in the first half, for its areas to grow. */
 		bool fill = i < steps / 2;
@@ -301,11 +301,11 @@ int main(int argc, char **argv)
 		default:
 			write_some();
 		}
-		most = max_u64(most, owner_count());
-		grown += owner_area_sectors() > area;
-		halves += owner_epoch() != epoch;
-		area = owner_area_sectors();
-		epoch = owner_epoch();
+		most = max_u64(most, spare_count());
+		grown += spare_area_sectors() > area;
+		halves += spare_epoch() != epoch;
+		area = spare_area_sectors();
+		epoch = spare_epoch();
 	}
 	if (fclose(out))
 		die("cannot write %s: %s", argv[1], strerror(errno));

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The metadata on a disk that can be cut, torn, damaged and made to fail, against a
- * map of plain arrays.
+ * The metadata, with the tool for an owner, on a disk that can be cut, torn, damaged and
+ * made to fail, against a map of plain arrays.
  *
  * Every write is recorded. A cut leaves what was made durable before it, any part of
  * what came after, and the last write torn at any sector. What is loaded then must be
  * the map of the last commit that was acknowledged, or of the one under way.
  */
-#include "../../src/module/metadata.h"
+#include "owner.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -20,11 +20,6 @@
 #define SECTOR		512
 #define LEN		4096U	/* sectors of main */
 #define MAX_SPARE	32768U
-#define MAX_REMAPS	3000
-
-struct remap {
-	u32	main, spare, len;
-};
 
 /* A map: by sector, 0 for main, else the spare's sector. */
 typedef u16 map_t[LEN];
@@ -37,14 +32,11 @@ struct write {
 	u8	*data;
 };
 
-/* Of one device: what the metadata sees, and what was written to it. */
+/* Of one device: who owns it, and what was written to it. */
 struct disk {
-	struct dmr_meta	m;
+	struct owner	o;
 	u8		*data;
 	u64		size;
-	struct remap	remaps[MAX_REMAPS];
-	unsigned int	nr;
-	u8		used[MAX_SPARE];
 	/* recording */
 	bool		record;
 	struct write	*writes;
@@ -55,15 +47,9 @@ struct disk {
 	bool		fail_reads;
 	u64		unreadable[2];	/* blocks at these sectors, if not 0 */
 	u64		written;
-	char		said[256];
 };
 
 static struct rnd rnd;
-
-static struct disk *disk_of(struct dmr_meta *m)
-{
-	return (struct disk *)((char *)m - offsetof(struct disk, m));
-}
 
 static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
 {
@@ -71,12 +57,12 @@ static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
 }
 
 /*
- * What metadata asks of its owner
+ * Its disk
  */
 
-static int op_read(struct dmr_meta *m, u64 sector, void *data, unsigned int blocks)
+static int disk_read(void *disk, u64 sector, void *data, unsigned int blocks)
 {
-	struct disk *d = disk_of(m);
+	struct disk *d = disk;
 
 	CHECK(sector + blocks * 8 <= d->size && sector % 8 == 0, "read at %lu", sector);
 	for (int i = 0; i < 2; i++)
@@ -107,11 +93,11 @@ static unsigned int copy_at(const struct dmr_meta *m, u64 sector)
 	return sector == m->backup;
 }
 
-static int op_write(struct dmr_meta *m, u64 sector, const void *data,
-		    unsigned int blocks, bool durable)
+static int disk_write(void *disk, u64 sector, const void *data, unsigned int blocks,
+		      bool durable)
 {
-	struct disk *d = disk_of(m);
-	bool fails = d->fail_copies & 1 << copy_at(m, sector);
+	struct disk *d = disk;
+	bool fails = d->fail_copies & 1 << copy_at(&d->o.m, sector);
 
 	CHECK(sector + blocks * 8 <= d->size && sector % 8 == 0, "write at %lu", sector);
 	d->written += blocks;
@@ -130,149 +116,24 @@ static int op_write(struct dmr_meta *m, u64 sector, const void *data,
 	return fails ? -EIO : 0;
 }
 
-static bool all_free(struct disk *d, u64 start, u64 len)
-{
-	for (u64 s = start; s < start + len; s++)
-		if (d->used[s])
-			return false;
-	return true;
-}
-
-static int map_add(struct disk *d, u64 main, u64 spare, u64 len)
-{
-	if (!len || len > LEN || main > LEN - len || len > d->size ||
-	    spare > d->size - len || d->nr == MAX_REMAPS || !all_free(d, spare, len))
-		return -EUCLEAN;
-	for (unsigned int i = 0; i < d->nr; i++)
-		if (overlap(main, len, d->remaps[i].main, d->remaps[i].len))
-			return -EUCLEAN;
-	memset(d->used + spare, 1, len);
-	d->remaps[d->nr++] = (struct remap){ main, spare, len };
-	return 0;
-}
-
-static void map_cut(struct disk *d, u64 main, u64 len)
-{
-	for (unsigned int i = 0; i < d->nr; i++) {
-		struct remap r = d->remaps[i];
-		u64 from = r.main > main ? r.main : main;
-		u64 to = r.main + r.len < main + len ? r.main + r.len : main + len;
-
-		if (from >= to)
-			continue;
-		memset(d->used + r.spare + (from - r.main), 0, to - from);
-		d->remaps[i--] = d->remaps[--d->nr];
-		if (from > r.main)
-			d->remaps[d->nr++] = (struct remap){ r.main, r.spare, from - r.main };
-		if (to < r.main + r.len)
-			d->remaps[d->nr++] = (struct remap){ to, r.spare + (to - r.main),
-							     r.main + r.len - to };
-		/* The order has changed. */
-		i = -1;
-	}
-}
-
-static int op_apply(struct dmr_meta *m, const struct dmr_change *change)
-{
-	struct disk *d = disk_of(m);
-
-	if (change->type == DMR_RECORD_MAP)
-		return map_add(d, change->main, change->spare, change->len);
-	if (change->type != DMR_RECORD_UNMAP || !change->len || change->len > LEN ||
-	    change->main > LEN - change->len)
-		return -EUCLEAN;
-	map_cut(d, change->main, change->len);
-	return 0;
-}
-
-static int op_each(struct dmr_meta *m, dmr_change_fn fn)
-{
-	struct disk *d = disk_of(m);
-	int r = 0;
-
-	for (unsigned int i = 0; i < d->nr && !r; i++) {
-		struct dmr_change change = {
-			.type = DMR_RECORD_MAP,
-			.main = d->remaps[i].main,
-			.spare = d->remaps[i].spare,
-			.len = d->remaps[i].len,
-		};
-
-		r = fn(m, &change);
-	}
-	return r;
-}
-
-static u64 op_count(struct dmr_meta *m)
-{
-	return disk_of(m)->nr;
-}
-
-static int op_take(struct dmr_meta *m, struct dmr_extent *area)
-{
-	struct disk *d = disk_of(m);
-
-	if (area->start >= DMR_HIGHEST) {
-		bool highest = area->start == DMR_HIGHEST;
-		u64 found = 0;
-
-		for (u64 at = 8; at + area->len <= d->size; at += 8) {
-			if (all_free(d, at, area->len))
-				found = at;
-			if (found && !highest)
-				break;
-		}
-		if (!found)
-			return -ENOSPC;
-		area->start = found;
-	}
-	if (area->len > d->size || area->start > d->size - area->len ||
-	    !all_free(d, area->start, area->len))
-		return -EBUSY;
-	memset(d->used + area->start, 2, area->len);
-	return 0;
-}
-
-static void op_give(struct dmr_meta *m, struct dmr_extent *area)
-{
-	memset(disk_of(m)->used + area->start, 0, area->len);
-}
-
-static void op_problem(struct dmr_meta *m, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(disk_of(m)->said, sizeof(disk_of(m)->said), fmt, args);
-	va_end(args);
-}
-
-static const struct dmr_meta_ops ops = {
-	.read = op_read,
-	.write = op_write,
-	.apply = op_apply,
-	.each = op_each,
-	.count = op_count,
-	.take = op_take,
-	.give = op_give,
-	.problem = op_problem,
-};
-
 /*
  * Devices
  */
 
 static void disk_init(struct disk *d, u64 size)
 {
-	u8 *data = d->data, *buffer = d->m.buffer;
+	struct owner_io io = { disk_read, disk_write, d };
+	struct owner owner = d->o;
+	u8 *data = d->data;
 
 	memset(d, 0, sizeof(*d));
+	d->o = owner;
 	d->data = data ? data : malloc(MAX_SPARE * SECTOR);
 	d->size = size;
-	d->m.ops = &ops;
-	d->m.buffer = buffer ? buffer : malloc(DMR_META_BUFFER);
-	d->m.size = size;
-	memset(d->used, 3, 8);
+	if (d->o.m.buffer)
+		owner_reset(&d->o, size);
+	else
+		CHECK(!owner_init(&d->o, &io, size), "no memory");
 }
 
 static void disk_free(struct disk *d)
@@ -281,7 +142,7 @@ static void disk_free(struct disk *d)
 		free(d->writes[i].data);
 	free(d->writes);
 	free(d->data);
-	free(d->m.buffer);
+	owner_exit(&d->o);
 	free(d);
 }
 
@@ -297,36 +158,35 @@ static struct disk *disk_new(u64 size)
 static void disk_format(struct disk *d)
 {
 	for (int i = 0; i < DMR_UUID_SIZE; i++)
-		d->m.uuid[i] = rnd64(&rnd);
-	d->m.len = LEN;
-	d->m.block = 1;
-	CHECK(!dmr_meta_format(&d->m), "%s", d->said);
+		d->o.m.uuid[i] = rnd64(&rnd);
+	d->o.m.len = LEN;
+	d->o.m.block = 1;
+	CHECK(!dmr_meta_format(&d->o.m), "%s", d->o.said);
 }
 
-/* What a module that starts anew does. */
-static int meta_load(struct dmr_meta *m)
-{
-	int r = dmr_meta_probe(m);
-
-	if (!r)
-		r = dmr_meta_find(m);
-	return r ? r : dmr_meta_load(m);
-}
-
-/* What it finds on @image. */
+/* What a module that starts anew finds on @image. */
 static int disk_load(struct disk *d, const u8 *image, u64 size)
 {
 	disk_init(d, size);
 	memcpy(d->data, image, size * SECTOR);
-	return meta_load(&d->m);
+	return owner_load(&d->o);
 }
+
+/*
+ * Maps
+ */
 
 static void map_of(const struct disk *d, map_t map)
 {
+	const struct run *run;
+	u64 from = 0;
+
 	memset(map, 0, sizeof(map_t));
-	for (unsigned int i = 0; i < d->nr; i++)
-		for (u32 s = 0; s < d->remaps[i].len; s++)
-			map[d->remaps[i].main + s] = d->remaps[i].spare + s;
+	while ((run = runs_from(&d->o.by_main, from))) {
+		for (u32 s = 0; s < run->len; s++)
+			map[run->start + s] = run->to + s;
+		from = run->start + run->len;
+	}
 }
 
 static bool map_is(const struct disk *d, const map_t want)
@@ -350,9 +210,8 @@ struct batch {
 
 static bool main_free(const struct disk *d, const struct batch *b, u64 main, u64 len)
 {
-	for (unsigned int i = 0; i < d->nr; i++)
-		if (overlap(main, len, d->remaps[i].main, d->remaps[i].len))
-			return false;
+	if (runs_find(&d->o.by_main, main, len))
+		return false;
 	for (unsigned int i = 0; i < b->nr; i++)
 		if (overlap(main, len, b->v[i].main, b->v[i].len))
 			return false;
@@ -361,7 +220,7 @@ static bool main_free(const struct disk *d, const struct batch *b, u64 main, u64
 
 static bool spare_free(struct disk *d, const struct batch *b, u64 spare, u64 len)
 {
-	if (!all_free(d, spare, len))
+	if (!owner_free(&d->o, spare, len))
 		return false;
 	for (unsigned int i = 0; i < b->nr; i++)
 		if (overlap(spare, len, b->v[i].spare, b->v[i].len))
@@ -385,7 +244,7 @@ static void pick_adds(struct disk *d, struct batch *b, unsigned int nr, u64 long
 static void pick(struct disk *d, struct batch *b, unsigned int most)
 {
 	/* The map fills and empties again, as a whole. */
-	bool fill = d->nr < most && rnd_below(&rnd, 8);
+	bool fill = d->o.by_main.nr < most && rnd_below(&rnd, 8);
 
 	if (fill) {
 		pick_adds(d, b, rnd_below(&rnd, 4) ? 1 : rnd_log(&rnd, MAX_BATCH),
@@ -399,30 +258,23 @@ static void pick(struct disk *d, struct batch *b, unsigned int most)
 	}
 }
 
-static void hold(struct disk *d, const struct batch *b, int value)
-{
-	for (unsigned int i = 0; i < b->nr; i++)
-		if (b->v[i].type == DMR_RECORD_MAP)
-			memset(d->used + b->v[i].spare, value, b->v[i].len);
-}
-
 /* As the module does it: taken on the spare, committed, and then in the map. */
 static int try_commit(struct disk *d, const struct batch *b, bool *begun)
 {
 	int r;
 
-	hold(d, b, 4);
-	r = dmr_meta_begin(&d->m, b->nr);
+	CHECK(!owner_hold(&d->o, b->v, b->nr), "not free");
+	r = dmr_meta_begin(&d->o.m, b->nr);
 	*begun = !r;
 	if (!r) {
 		for (unsigned int i = 0; i < b->nr; i++)
-			dmr_meta_put(&d->m, &b->v[i]);
-		r = dmr_meta_end(&d->m);
+			dmr_meta_put(&d->o.m, &b->v[i]);
+		r = dmr_meta_end(&d->o.m);
 		/* In doubt it keeps its sectors. */
 		if (r)
 			return r;
 	}
-	hold(d, b, 0);
+	owner_release(&d->o, b->v, b->nr);
 	return r;
 }
 
@@ -433,10 +285,23 @@ static int commit(struct disk *d, const struct batch *b)
 	return try_commit(d, b, &begun);
 }
 
-static void make(struct disk *d, const struct batch *b)
+static void map_make(map_t map, const struct batch *b)
 {
 	for (unsigned int i = 0; i < b->nr; i++)
-		CHECK(!op_apply(&d->m, &b->v[i]), "change %u", i);
+		for (u64 s = 0; s < b->v[i].len; s++)
+			map[b->v[i].main + s] = b->v[i].type == DMR_RECORD_MAP ?
+						b->v[i].spare + s : 0;
+}
+
+static void make(struct disk *d, const struct batch *b)
+{
+	map_t map;
+
+	map_of(d, map);
+	map_make(map, b);
+	for (unsigned int i = 0; i < b->nr; i++)
+		CHECK(!owner_apply(&d->o, &b->v[i]), "change %u", i);
+	CHECK(map_is(d, map), "not as it should be");
 }
 
 /*
@@ -472,7 +337,7 @@ static void check_cut(struct disk *d, struct disk *probe, const u8 *durable,
 	unit_context("cut at write %u of %u, %u sectors of it, choice %d, %u acknowledged",
 		     last, d->nr_writes, torn, which, acked);
 	r = disk_load(probe, image, d->size);
-	CHECK(!r, "%d: %s", r, probe->said);
+	CHECK(!r, "%d: %s", r, probe->o.said);
 	CHECK(map_is(probe, maps[acked]) || (begun > acked && map_is(probe, maps[begun])),
 	      "neither what was acknowledged nor what was under way");
 }
@@ -530,7 +395,7 @@ static void cut_run(u64 size, unsigned int commits, unsigned int most)
 		if (!b.nr)
 			continue;
 		r = commit(d, &b);
-		CHECK(!r || r == -ENOSPC, "%d: %s", r, d->said);
+		CHECK(!r || r == -ENOSPC, "%d: %s", r, d->o.said);
 		if (r)
 			continue;
 		make(d, &b);
@@ -539,8 +404,8 @@ static void cut_run(u64 size, unsigned int commits, unsigned int most)
 	}
 	memcpy(maps[done + 1], maps[done], sizeof(map_t));
 	unit_note("%u commits, %u writes, epoch %lu, halves of %lu blocks",
-		  done, d->nr_writes - done, d->m.epoch, d->m.areas[0][d->m.half].len / 8);
-	CHECK(d->m.epoch > 2 || commits < 100, "no half was filled");
+		  done, d->nr_writes - done, d->o.m.epoch, d->o.m.areas[0][d->o.m.half].len / 8);
+	CHECK(d->o.m.epoch > 2 || commits < 100, "no half was filled");
 	check_cuts(d, probe, start, maps, 0);
 	free(start);
 	free(maps);
@@ -574,11 +439,11 @@ static void test_lives(void)
 		unit_context("life %u", life);
 		memcpy(image, d->data, d->size * SECTOR);
 		r = disk_load(next, image, d->size);
-		CHECK(!r, "%d: %s", r, next->said);
+		CHECK(!r, "%d: %s", r, next->o.said);
 		CHECK(map_is(next, maps[0]), "not the map that was there");
 		next->record = true;
-		CHECK(!dmr_meta_recover(&next->m), "%s", next->said);
-		CHECK(!strcmp(dmr_meta_state(&next->m), "ok"), "not mended");
+		CHECK(!dmr_meta_recover(&next->o.m), "%s", next->o.said);
+		CHECK(!strcmp(dmr_meta_state(&next->o.m), "ok"), "not mended");
 		for (unsigned int i = 0; i < nr; i++) {
 			pick(next, &b, 200);
 			if (!b.nr || commit(next, &b))
@@ -607,7 +472,7 @@ static void test_lives(void)
 			free(next->writes[i].data);
 		free(next->writes);
 		r = disk_load(d, image, d->size);
-		CHECK(!r, "after the cut: %d: %s", r, d->said);
+		CHECK(!r, "after the cut: %d: %s", r, d->o.said);
 		CHECK(map_is(d, maps[acked]) || map_is(d, maps[acked + 1]),
 		      "neither acknowledged nor under way");
 		map_of(d, maps[0]);
@@ -653,23 +518,16 @@ static void test_failing(void)
 			if (!b.nr)
 				continue;
 			r = try_commit(d, &b, &begun);
-			out = d->m.stale;
+			out = d->o.m.stale;
 			/* Another half in force: what was in doubt did not happen. */
 			if (begun && doubt) {
-				hold(d, &in_doubt, 0);
+				owner_release(&d->o, in_doubt.v, in_doubt.nr);
 				doubt = false;
 			}
 			if (begun && r) {
-				struct disk *copy = malloc(sizeof(*copy));
-
 				in_doubt = b;
-				hold(d, &b, 0);
-
-				memcpy(copy, d, sizeof(*copy));
-				make(copy, &b);
-				map_of(copy, doubtful);
-				free(copy);
-				hold(d, &b, 4);
+				map_of(d, doubtful);
+				map_make(doubtful, &b);
 				doubt = true;
 			}
 			if (!r) {
@@ -677,17 +535,17 @@ static void test_failing(void)
 				map_of(d, acked);
 			}
 			CHECK(!r || (d->fail_copies | out) == 3 || r == -ENOSPC,
-			      "%d with copies %u failing, %u out: %s", r, d->fail_copies, out, d->said);
+			      "%d with copies %u failing, %u out: %s", r, d->fail_copies, out, d->o.said);
 			r = disk_load(probe, d->data, d->size);
-			CHECK(!r, "change %u: %d: %s", i, r, probe->said);
+			CHECK(!r, "change %u: %d: %s", i, r, probe->o.said);
 			CHECK(map_is(probe, acked) || (doubt && map_is(probe, doubtful)),
 			      "change %u: a stale map, or one in doubt no more", i);
 		}
 		d->fail_copies = 0;
-		CHECK(!dmr_meta_resume(&d->m), "%s", d->said);
-		CHECK(!strcmp(dmr_meta_state(&d->m), "ok"), "still %s",
-		      dmr_meta_state(&d->m));
-		CHECK(!disk_load(probe, d->data, d->size), "%s", probe->said);
+		CHECK(!dmr_meta_resume(&d->o.m), "%s", d->o.said);
+		CHECK(!strcmp(dmr_meta_state(&d->o.m), "ok"), "still %s",
+		      dmr_meta_state(&d->o.m));
+		CHECK(!disk_load(probe, d->data, d->size), "%s", probe->o.said);
 		CHECK(map_is(probe, acked), "after all");
 	}
 	disk_free(d);
@@ -703,9 +561,9 @@ enum damage { FLIP, ZERO, SWAP, OLDER, KINDS };
 static void damage(struct disk *d, u8 *image, const u8 *older, u64 sector, enum damage kind)
 {
 	u8 *block = image + sector * SECTOR;
-	u64 base = d->m.areas[copy_at(&d->m, sector)][d->m.half].start;
+	u64 base = d->o.m.areas[copy_at(&d->o.m, sector)][d->o.m.half].start;
 	u64 i = sector < base ? 0 : (sector - base) / 8;
-	u64 other = base + 8 * ((i + 1 + rnd_below(&rnd, d->m.seq - 1)) % d->m.seq);
+	u64 other = base + 8 * ((i + 1 + rnd_below(&rnd, d->o.m.seq - 1)) % d->o.m.seq);
 
 	switch (kind) {
 	case FLIP:
@@ -725,9 +583,9 @@ static void damage(struct disk *d, u8 *image, const u8 *older, u64 sector, enum 
 /* The blocks that count: superblocks, and those of the log, of a copy. */
 static u64 counting_block(const struct disk *d, unsigned int copy, unsigned int i)
 {
-	if (i == d->m.seq)
-		return copy ? d->m.backup : 0;
-	return d->m.areas[copy][d->m.half].start + 8ULL * i;
+	if (i == d->o.m.seq)
+		return copy ? d->o.m.backup : 0;
+	return d->o.m.areas[copy][d->o.m.half].start + 8ULL * i;
 }
 
 static struct disk *damaged_one(u8 *older)
@@ -736,7 +594,7 @@ static struct disk *damaged_one(u8 *older)
 	struct batch b;
 
 	disk_format(d);
-	for (unsigned int i = 0; i < 40 || d->m.seq < 9; i++) {
+	for (unsigned int i = 0; i < 40 || d->o.m.seq < 9; i++) {
 		pick(d, &b, 200);
 		if (i == 20)
 			memcpy(older, d->data, d->size * SECTOR);
@@ -757,14 +615,14 @@ static void test_damage(void)
 		map_t map;
 
 		map_of(d, map);
-		for (unsigned int i = 0; i <= d->m.seq; i++)
+		for (unsigned int i = 0; i <= d->o.m.seq; i++)
 			for (int kind = 0; kind < KINDS; kind++)
 				for (unsigned int copies = 1; copies <= 3; copies++) {
-					bool same, newest = i == d->m.seq - 1;
+					bool same, newest = i == d->o.m.seq - 1;
 					int r;
 
 					unit_context("block %u of %u, damage %d, copies %u", i,
-						     d->m.seq, kind, copies);
+						     d->o.m.seq, kind, copies);
 					memcpy(image, d->data, d->size * SECTOR);
 					for (unsigned int c = 0; c < 2; c++)
 						if (copies & 1 << c)
@@ -773,21 +631,21 @@ static void test_damage(void)
 					same = !memcmp(image, d->data, d->size * SECTOR);
 					r = disk_load(probe, image, d->size);
 					if (copies != 3 || same) {
-						CHECK(!r, "%d: %s", r, probe->said);
+						CHECK(!r, "%d: %s", r, probe->o.said);
 						CHECK(map_is(probe, map), "another map");
-						CHECK(same || strcmp(dmr_meta_state(&probe->m), "ok"),
+						CHECK(same || strcmp(dmr_meta_state(&probe->o.m), "ok"),
 						      "not noticed");
-						CHECK(!dmr_meta_recover(&probe->m), "%s", probe->said);
-						CHECK(!strcmp(dmr_meta_state(&probe->m), "ok"),
+						CHECK(!dmr_meta_recover(&probe->o.m), "%s", probe->o.said);
+						CHECK(!strcmp(dmr_meta_state(&probe->o.m), "ok"),
 						      "not mended");
 						memcpy(image, probe->data, d->size * SECTOR);
 						CHECK(!disk_load(probe, image, d->size) &&
-						      !strcmp(dmr_meta_state(&probe->m), "ok"),
+						      !strcmp(dmr_meta_state(&probe->o.m), "ok"),
 						      "not mended on disk");
 						CHECK(map_is(probe, map), "another map");
-					} else if (i < d->m.seq && !newest) {
-						CHECK(r == -EUCLEAN, "%d: %s", r, probe->said);
-						CHECK(probe->said[0], "and nothing was said");
+					} else if (i < d->o.m.seq && !newest) {
+						CHECK(r == -EUCLEAN, "%d: %s", r, probe->o.said);
+						CHECK(probe->o.said[0], "and nothing was said");
 						refused++;
 					} else if (newest) {
 						/* A commit that never happened. */
@@ -814,21 +672,21 @@ static void test_unreadable(void)
 	map_t map;
 
 	map_of(d, map);
-	for (unsigned int i = 0; i < d->m.seq; i++)
+	for (unsigned int i = 0; i < d->o.m.seq; i++)
 		for (unsigned int copies = 1; copies <= 3; copies++) {
 			int r;
 
-			unit_context("block %u of %u, copies %u", i, d->m.seq, copies);
+			unit_context("block %u of %u, copies %u", i, d->o.m.seq, copies);
 			disk_init(probe, d->size);
 			memcpy(probe->data, d->data, d->size * SECTOR);
 			for (unsigned int c = 0; c < 2; c++)
 				if (copies & 1 << c)
 					probe->unreadable[c] = counting_block(d, c, i);
-			r = meta_load(&probe->m);
+			r = owner_load(&probe->o);
 			if (copies == 3)
 				CHECK(r == -EUCLEAN, "%d", r);
 			else
-				CHECK(!r && map_is(probe, map), "%d: %s", r, probe->said);
+				CHECK(!r && map_is(probe, map), "%d: %s", r, probe->o.said);
 		}
 	disk_free(d);
 	disk_free(probe);
@@ -843,12 +701,12 @@ static void test_malice(void)
 	unsigned int rounds = unit_times(1000, 5000, 200000), loaded = 0;
 
 	while (rounds--) {
-		u64 sector = counting_block(d, 0, rnd_below(&rnd, d->m.seq + 1));
+		u64 sector = counting_block(d, 0, rnd_below(&rnd, d->o.m.seq + 1));
 		u8 *block = image + sector * SECTOR;
 
 		memcpy(image, d->data, d->size * SECTOR);
 		/* The second copy would be right. */
-		memset(image + d->m.backup * SECTOR, 0, DMR_BLOCK_SIZE);
+		memset(image + d->o.m.backup * SECTOR, 0, DMR_BLOCK_SIZE);
 		for (int i = rnd_log(&rnd, 4); i; i--) {
 			u64 at = 12 + rnd_below(&rnd, rnd_below(&rnd, 2) ? 300 : 4076);
 
@@ -861,8 +719,8 @@ static void test_malice(void)
 		unit_context("sector %lu", sector);
 		if (!disk_load(probe, image, d->size)) {
 			loaded++;
-			if (!dmr_meta_recover(&probe->m))
-				CHECK(!strcmp(dmr_meta_state(&probe->m), "ok"), "not mended");
+			if (!dmr_meta_recover(&probe->o.m))
+				CHECK(!strcmp(dmr_meta_state(&probe->o.m), "ok"), "not mended");
 		}
 	}
 	unit_note("%u of them loaded", loaded);
@@ -881,31 +739,31 @@ static void test_probe(void)
 	struct disk *d = disk_new(4096), *probe = disk_new(4096);
 	u64 size = 4096;
 
-	CHECK(dmr_meta_probe(&d->m) == -ENODATA, "blank");
+	CHECK(dmr_meta_probe(&d->o.m) == -ENODATA, "blank");
 	for (u64 at = 0; at < size; at += 1 + rnd_below(&rnd, 64)) {
 		bool seen = at < 2048 || at >= size - 2048 || at == 2048;
 
 		memset(d->data, 0, size * SECTOR);
 		d->data[at * SECTOR + rnd_below(&rnd, SECTOR)] = 1;
-		CHECK((dmr_meta_probe(&d->m) == -EEXIST) == seen, "a byte in sector %lu", at);
+		CHECK((dmr_meta_probe(&d->o.m) == -EEXIST) == seen, "a byte in sector %lu", at);
 	}
 	memset(d->data, 0, size * SECTOR);
 	d->fail_reads = true;
-	CHECK(dmr_meta_probe(&d->m) == -EIO, "unreadable is not blank");
+	CHECK(dmr_meta_probe(&d->o.m) == -EIO, "unreadable is not blank");
 	d->fail_reads = false;
 
 	disk_format(d);
-	CHECK(!disk_load(probe, d->data, size), "%s", probe->said);
-	CHECK(!memcmp(probe->m.uuid, d->m.uuid, sizeof(d->m.uuid)), "uuid");
-	CHECK(!dmr_meta_same(&probe->m), "%s", probe->said);
+	CHECK(!disk_load(probe, d->data, size), "%s", probe->o.said);
+	CHECK(!memcmp(probe->o.m.uuid, d->o.m.uuid, sizeof(d->o.m.uuid)), "uuid");
+	CHECK(!dmr_meta_same(&probe->o.m), "%s", probe->o.said);
 
 	/* The superblock alone, at the other place; on a spare that has grown. */
 	memset(d->data, 0, DMR_BLOCK_SIZE);
 	disk_init(probe, 16384);
 	memset(probe->data, 0, 16384 * SECTOR);
 	memcpy(probe->data, d->data, size * SECTOR);
-	CHECK(!meta_load(&probe->m), "%s", probe->said);
-	CHECK(!dmr_meta_recover(&probe->m), "%s", probe->said);
+	CHECK(!owner_load(&probe->o), "%s", probe->o.said);
+	CHECK(!dmr_meta_recover(&probe->o.m), "%s", probe->o.said);
 	CHECK(!memcmp(probe->data, DMR_SUPER_MAGIC, 8), "not written again");
 
 	memcpy(d->data, probe->data, size * SECTOR);
@@ -926,18 +784,18 @@ static void test_cost(void)
 
 	disk_format(d);
 	for (unsigned int i = 0; i < 1000; i++) {
-		u64 epoch = d->m.epoch;
+		u64 epoch = d->o.m.epoch;
 
 		pick_adds(d, &b, 1, 1);
 		if (!b.nr)
 			continue;
 		before = d->written;
-		CHECK(!commit(d, &b), "%s", d->said);
+		CHECK(!commit(d, &b), "%s", d->o.said);
 		make(d, &b);
-		CHECK(d->m.epoch > epoch || d->written == before + 2, "%lu blocks",
+		CHECK(d->o.m.epoch > epoch || d->written == before + 2, "%lu blocks",
 		      d->written - before);
 	}
-	CHECK(d->nr > 500, "%u remaps", d->nr);
+	CHECK(d->o.by_main.nr > 500, "%lu remaps", d->o.by_main.nr);
 	disk_free(d);
 }
 

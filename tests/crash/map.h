@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is served by the spare, as plain arrays: what a map is judged by. */
+#ifndef CRASH_MAP_H
+#define CRASH_MAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NOWHERE	UINT32_MAX
+
+/**
+ * struct map - who serves the sectors of main
+ * @sectors:	of main
+ * @to:		by main sector: sector of the spare, or NOWHERE
+ * @len:	sectors of the remap that starts there, or 0
+ */
+struct map {
+	uint32_t	sectors;
+	uint32_t	*to;
+	uint32_t	*len;
+};
+
+void map_init(struct map *map, uint32_t sectors);
+void map_clear(struct map *map);
+void map_copy(struct map *map, const struct map *from);
+bool map_same(const struct map *a, const struct map *b);
+/* False when some of it is mapped already. */
+bool map_add(struct map *map, uint32_t main, uint32_t spare, uint32_t len);
+/* What is left of a remap is a remap. */
+void map_cut(struct map *map, uint32_t main, uint32_t len);
+/* Is any of it mapped? */
+bool map_any(const struct map *map, uint32_t main, uint32_t len);
+
+#endif /* CRASH_MAP_H */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The spare under trial: the tool's owner of the module's metadata.c. Apart from the
+ * rest because the kernel's types and those of dm.h do not mix.
+ */
+#ifndef CRASH_SPARE_H
+#define CRASH_SPARE_H
+
+#include "map.h"
+
+/* Where the spare is: by sector, blocks of 4096 bytes; 0 or an errno. */
+struct spare_io {
+	int (*read)(void *context, uint64_t sector, void *data, unsigned int blocks);
+	int (*write)(void *context, uint64_t sector, const void *data,
+		     unsigned int blocks, bool durable);
+	void *context;
+};
+
+/* One of a process. */
+void spare_init(uint32_t main_sectors, uint32_t spare_sectors, const struct spare_io *io);
+
+/*
+ * Load what is there. Returns 0; -ENODATA for a blank spare, with an empty map; or
+ * why it is refused, and spare_said() has a sentence.
+ */
+int spare_load(void);
+/* What the module does next, before any change: write what is lacking. */
+int spare_recover(void);
+int spare_format(uint64_t seed);
+/* A change is an addition, or a removal where spare is NOWHERE. */
+struct change {
+	uint32_t main, spare, len;
+};
+/* Make it durable, then part of the map. */
+int spare_commit(const struct change *changes, unsigned int nr);
+/* Is nothing on these sectors of the spare? */
+bool spare_free(uint32_t spare, uint32_t len);
+const struct map *spare_map(void);
+const char *spare_said(void);
+/* Remaps, sectors that metadata takes, and which half of the log it is: the
+ * last two tell of growth. */
+unsigned int spare_count(void);
+unsigned int spare_area_sectors(void);
+uint64_t spare_epoch(void);
+
+#endif /* CRASH_SPARE_H */
