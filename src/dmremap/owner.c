@@ -404,8 +404,38 @@ int owner_take_areas(struct owner *o)
 	return r;
 }
 
+/* Zeroes in one block, if it cannot be read: that may bring it back. */
+static void mend_block(struct dmr_meta *m, u64 sector)
+{
+	if (!m->ops->read(m, sector, m->buffer, 1))
+		return;
+	memset(m->buffer, 0, DMR_BLOCK_SIZE);
+	m->ops->write(m, sector, m->buffer, 1, true);
+}
+
+/*
+ * A block that no copy shows might be one of the log: a loader that comes to it refuses, so
+ * none should be left behind what is about to be written.
+ */
+static void mend_half(struct dmr_meta *m, unsigned int half)
+{
+	for (unsigned int c = 0; c < DMR_COPIES; c++) {
+		u64 start = m->areas[c][half].start, blocks, nr;
+
+		blocks = m->areas[c][half].len / DMR_BLOCK_SECTORS;
+		for (u64 i = 0; i < blocks; i += nr) {
+			nr = min_t(u64, blocks - i, DMR_META_CHUNK);
+			if (!m->ops->read(m, start + i * DMR_BLOCK_SECTORS, m->buffer, nr))
+				continue;
+			for (u64 j = i; j < i + nr; j++)
+				mend_block(m, start + j * DMR_BLOCK_SECTORS);
+		}
+	}
+}
+
 int owner_write(struct owner *o, u64 epoch)
 {
+	mend_half(&o->m, !o->m.half);
 	o->m.epoch = epoch;
 	o->m.last_epoch = epoch;
 	o->m.floor = epoch;

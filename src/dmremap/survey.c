@@ -110,13 +110,16 @@ void survey_half(struct survey *s, struct dmr_meta *m, unsigned int half)
 u64 survey_epoch(struct dmr_meta *m)
 {
 	unsigned int stale = m->stale;
-	struct survey s;
 	u64 epoch = 0;
 
 	m->stale = 0;
 	for (unsigned int h = 0; h < DMR_HALVES; h++) {
-		survey_half(&s, m, h);
-		epoch = max(epoch, s.epoch);
+		u32 blocks = m->areas[0][h].len / DMR_BLOCK_SECTORS;
+		struct survey s = { .m = m, .half = h };
+
+		/* All of them: a loader looks elsewhere than survey_half() does. */
+		for (u32 seq = 0; seq < blocks; seq++)
+			epoch = max(epoch, epoch_at(&s, seq));
 	}
 	m->stale = stale;
 	return epoch;

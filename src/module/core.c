@@ -150,6 +150,9 @@ void dmr_core_quiet(struct dmr_core *core)
 	/* Who takes it next sees that it has to stop. */
 	mutex_lock(&core->change);
 	mutex_unlock(&core->change);
+	/* Nor is a scrub reading. */
+	mutex_lock(&core->scrub.lock);
+	mutex_unlock(&core->scrub.lock);
 }
 
 void dmr_core_start(struct dmr_core *core)
@@ -439,12 +442,16 @@ int dmr_core_apply(struct dmr_user *u)
 	}
 	memalloc_noio_restore(noio);
 	if (!r) {
-		dmr_holes_fit(core, u->len, dmr_user_block(u));
-		if (core->main != u->main)
-			dmr_repair_forget(core);
+		bool other = core->main != u->main || core->len != u->len ||
+			     core->block != dmr_user_block(u);
+
 		mutex_lock(&core->scrub.lock);
 		core->main = u->main;
 		mutex_unlock(&core->scrub.lock);
+		/* Nobody reads the old one any more. */
+		if (other)
+			dmr_repair_forget(core);
+		dmr_holes_fit(core, u->len, dmr_user_block(u));
 		/* What status, query and list read without the lock. */
 		WRITE_ONCE(core->len, u->len);
 		WRITE_ONCE(core->block, dmr_user_block(u));

@@ -232,6 +232,8 @@ struct dmr_scrub {
  * @pending:	sectors that could not be read, remapped or not
  * @holes:	pending sectors that are not remapped, by start
  * @nr_holes:	entries there
+ * @mapped:	entries of the table that are none: it may be read without the lock, and
+ *		counts whatever may have data on the spare
  * @hole_sectors: sectors there
  * @nr_pending:	remaps that are pending
  * @nr_aside:	runs of spare sectors that were put aside
@@ -299,6 +301,7 @@ struct dmr_core {
 	u64			pending;
 	struct rb_root		holes;
 	u64			nr_holes;
+	u64			mapped;
 	u64			hole_sectors;
 	u64			nr_pending;
 	u64			nr_aside;

@@ -63,6 +63,9 @@ void dmr_map_insert(struct dmr_core *core, struct dmr_remap *remap)
 {
 	u8 flags = remap->ext.flags;
 
+	/* Before anything can be written there: a flush goes by it. */
+	if (!(flags & DMR_HOLE))
+		WRITE_ONCE(core->mapped, core->mapped + 1);
 	dmr_table_insert(&core->table, remap);
 	dmr_map_count(core, flags, remap->ext.len);
 	if (!(flags & DMR_HOLE))
@@ -78,8 +81,10 @@ void dmr_map_remove(struct dmr_core *core, struct dmr_remap *remap)
 
 	dmr_table_remove(&core->table, remap);
 	dmr_map_count(core, flags, -remap->ext.len);
-	if (!(flags & DMR_HOLE))
+	if (!(flags & DMR_HOLE)) {
+		WRITE_ONCE(core->mapped, core->mapped - 1);
 		return;
+	}
 	core->nr_holes--;
 	core->hole_sectors -= remap->ext.len;
 	rb_erase(&remap->ext.node, &core->holes);
@@ -163,6 +168,17 @@ struct dmr_remap *dmr_remap_part(const struct dmr_remap *remap, u64 from, u64 to
 	return part;
 }
 
+struct dmr_remap *dmr_reserve_take(struct dmr_core *core)
+{
+	struct dmr_remap *remap = dmr_remap_alloc();
+
+	if (!remap && core->nr_reserve) {
+		remap = core->reserve[--core->nr_reserve];
+		queue_work(system_unbound_wq, &core->refill);
+	}
+	return remap ? remap : dmr_remap_alloc_nofail();
+}
+
 /* A hole is replaced by what is left of it, and what is not. */
 static int dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first,
 			u64 last, struct dmr_batch *taken)
@@ -175,8 +191,13 @@ static int dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first
 	for (int i = 0; i < 3; i++) {
 		if (from[i] >= to[i] || (i == 1 && !taken))
 			continue;
-		parts[i] = dmr_remap_part(hole, from[i], to[i]);
-		enough &= !!parts[i];
+		if (taken) {
+			parts[i] = dmr_remap_part(hole, from[i], to[i]);
+			enough &= !!parts[i];
+		} else {
+			parts[i] = dmr_reserve_take(core);
+			dmr_part_init(parts[i], hole, from[i], to[i]);
+		}
 	}
 	if (!enough || (taken && dmr_batch_push(taken, parts[1]))) {
 		for (int i = 0; i < 3; i++)
@@ -245,7 +266,9 @@ void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block)
 
 	while ((hole = dmr_next_hole(core, from))) {
 		from = dmr_remap_end(hole);
-		if (from <= len && !((hole->start | hole->ext.len) & (block - 1)))
+		/* What is held for a doubt goes when that is settled. */
+		if (hole->ext.flags & DMR_DOUBT ||
+		    (from <= len && !((hole->start | hole->ext.len) & (block - 1))))
 			continue;
 		dmr_map_remove(core, hole);
 		synchronize_rcu();

@@ -19,6 +19,12 @@ int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap);
 /* Free the array, not the remaps. */
 void dmr_batch_exit(struct dmr_batch *batch);
 
+/*
+ * An object for what must go on without memory: from the reserve, if need be; it waits when
+ * that is empty. Context: the change lock; sleeps.
+ */
+struct dmr_remap *dmr_reserve_take(struct dmr_core *core);
+
 /**
  * dmr_map_insert - publish an entry, and count it
  * @core:	the core
@@ -70,7 +76,7 @@ void dmr_part_init(struct dmr_remap *part, const struct dmr_remap *remap, u64 fr
  * @taken:	what was cut out is added here, or NULL
  *
  * Context: the change lock; sleeps, for a grace period if there were any.
- * Return: 0; -ENOMEM: some are taken.
+ * Return: 0; -ENOMEM, only with @taken: some are taken.
  */
 int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken);
 

@@ -471,6 +471,7 @@ static int dmr_half_enter(struct dmr_meta *m)
 				      m->buffer, 1, true);
 	}
 	WRITE_ONCE(m->log_bad, m->stale);
+	m->torn = false;
 	m->half = m->writer.half;
 	m->epoch = m->last_epoch;
 	m->seq = m->writer.seq;
@@ -727,6 +728,7 @@ static struct dmr_block *dmr_reader_next(struct dmr_reader *rd)
  * @records:	in these
  * @prev:	body checksum of the last of them
  * @lacking:	bit c: copy c lacks some of them
+ * @torn:	blocks of a commit that is not complete follow
  * @damaged:	a later commit is there, so something that counts is missing
  */
 struct dmr_scan {
@@ -734,6 +736,7 @@ struct dmr_scan {
 	u64		records;
 	u32		prev;
 	unsigned int	lacking;
+	bool		torn;
 	bool		damaged;
 };
 
@@ -800,6 +803,7 @@ static void dmr_scan(struct dmr_meta *m, unsigned int half, u64 epoch,
 		scan->records = records;
 		scan->lacking = lacking;
 	}
+	scan->torn = rd.seq > scan->end;
 	scan->damaged = dmr_reader_blind(&rd) || dmr_later_commit(&rd);
 }
 
@@ -918,6 +922,7 @@ int dmr_meta_find(struct dmr_meta *m)
 	m->records = scan.records;
 	m->prev = scan.prev;
 	m->log_bad = scan.lacking | m->stale;
+	m->torn = scan.torn;
 	m->doubt = false;
 	return 0;
 }
@@ -955,47 +960,64 @@ int dmr_meta_recover(struct dmr_meta *m)
 	/* Where it cannot be mended in place a new half is begun. */
 	if (m->log_bad && !m->stale && !dmr_replay(m, false, dmr_replay_mend))
 		m->log_bad = 0;
-	if (m->log_bad)
+	if (m->log_bad || m->torn)
 		return dmr_half_begin(m, 1);
 	/* Durable: it flushes what was mended, too. */
 	dmr_supers_write(m);
 	return m->super_bad == DMR_BOTH_COPIES ? -EIO : 0;
 }
 
-int dmr_meta_same(struct dmr_meta *m)
+/**
+ * enum dmr_sameness - what a copy says
+ * @DMR_SAME:	what was last written
+ * @DMR_BAD:	nothing: unreadable, or damaged
+ * @DMR_OTHER:	something else
+ */
+enum dmr_sameness { DMR_SAME, DMR_BAD, DMR_OTHER };
+
+static enum dmr_sameness dmr_super_same(struct dmr_meta *m, unsigned int copy)
 {
-	const struct dmr_super *super = dmr_buffer(m, 0, 0);
-	const struct dmr_block *block = dmr_buffer(m, 0, 0);
-	u64 position;
+	const struct dmr_super *super = m->buffer;
+	u64 position = copy ? m->backup : 0;
+
+	if (m->super_bad & BIT(copy) || m->ops->read(m, position, m->buffer, 1) ||
+	    !dmr_super_intact(super, position))
+		return DMR_BAD;
+	return memcmp(super->uuid, m->uuid, sizeof(m->uuid)) ||
+	       le64_to_cpu(super->generation) != m->generation ? DMR_OTHER : DMR_SAME;
+}
+
+static enum dmr_sameness dmr_log_same(struct dmr_meta *m, unsigned int copy)
+{
+	u64 position = dmr_position(m, copy, m->half, m->seq - 1);
+	const struct dmr_block *block = m->buffer;
 	u32 body;
 
+	if (m->log_bad & BIT(copy) || m->ops->read(m, position, m->buffer, 1) ||
+	    !dmr_block_intact(block, m->uuid, m->seq - 1, position, &body))
+		return DMR_BAD;
+	return le64_to_cpu(block->epoch) != m->epoch || body != m->prev ? DMR_OTHER :
+									   DMR_SAME;
+}
+
+int dmr_meta_same(struct dmr_meta *m)
+{
+	unsigned int super_bad = 0, log_bad = 0;
+
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
-		if (m->super_bad & BIT(c))
-			continue;
-		position = c ? m->backup : 0;
-		/* What cannot be read will be mended, or told. */
-		if (m->ops->read(m, position, m->buffer, 1)) {
-			WRITE_ONCE(m->super_bad, m->super_bad | BIT(c));
-			continue;
-		}
-		if (!dmr_super_intact(super, position) ||
-		    memcmp(super->uuid, m->uuid, sizeof(m->uuid)) ||
-		    le64_to_cpu(super->generation) != m->generation)
+		enum dmr_sameness super = dmr_super_same(m, c), log = dmr_log_same(m, c);
+
+		if (super == DMR_OTHER || log == DMR_OTHER)
 			return -EUCLEAN;
+		super_bad |= super == DMR_BAD ? BIT(c) : 0;
+		log_bad |= log == DMR_BAD ? BIT(c) : 0;
 	}
-	for (unsigned int c = 0; c < DMR_COPIES; c++) {
-		if (m->log_bad & BIT(c))
-			continue;
-		position = dmr_position(m, c, m->half, m->seq - 1);
-		if (m->ops->read(m, position, m->buffer, 1)) {
-			WRITE_ONCE(m->log_bad, m->log_bad | BIT(c));
-			continue;
-		}
-		if (!dmr_block_intact(block, m->uuid, m->seq - 1, position, &body) ||
-		    le64_to_cpu(block->epoch) != m->epoch || body != m->prev)
-			return -EUCLEAN;
-	}
-	return m->super_bad == DMR_BOTH_COPIES || m->log_bad == DMR_BOTH_COPIES ? -EIO : 0;
+	/* Nothing is noted of a spare that is not ours for sure. */
+	if (super_bad == DMR_BOTH_COPIES || log_bad == DMR_BOTH_COPIES)
+		return -EUCLEAN;
+	WRITE_ONCE(m->super_bad, super_bad);
+	WRITE_ONCE(m->log_bad, log_bad);
+	return 0;
 }
 
 /*
@@ -1042,6 +1064,7 @@ int dmr_meta_format(struct dmr_meta *m)
 	m->floor = 1;
 	m->stale = 0;
 	m->log_bad = 0;
+	m->torn = false;
 	m->half = 0;
 	m->epoch = 1;
 	m->last_epoch = 1;

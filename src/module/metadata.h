@@ -91,6 +91,8 @@ struct dmr_meta_ops {
  * @prev:	body checksum of its last
  * @doubt:	a half that was begun, or a commit, failed in both copies and may be
  *		on disk or not: nothing is appended before another half is begun
+ * @torn:	blocks of a commit that was never complete are behind the last: where
+ *		one copy failed to take another in their place, they would look like it
  * @writer:	the commit being written
  * @blocks_written: of the log, each copy counted
  */
@@ -122,6 +124,7 @@ struct dmr_meta {
 	u64			records;
 	u32			prev;
 	bool			doubt;
+	bool			torn;
 	struct {
 		unsigned int	half;
 		u64		epoch;

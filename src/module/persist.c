@@ -503,6 +503,7 @@ static void dmr_persist_drop(struct dmr_core *core)
 
 	/* Before the nodes of others are used for a link. */
 	dmr_asides_free(core);
+	core->scrub.rate = 0;
 	while ((remap = dmr_next(core, from))) {
 		from = dmr_remap_end(remap);
 		dmr_map_remove(core, remap);
@@ -572,7 +573,7 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 	m->block = dmr_user_block(u);
 	if (u->main_id[0])
 		strscpy(m->main_id, u->main_id, sizeof(m->main_id));
-	if (!news && !m->doubt && !m->log_bad && !m->super_bad)
+	if (!news && !m->doubt && !m->log_bad && !m->super_bad && !m->torn)
 		return 0;
 	r = dmr_meta_recover(m);
 	if (!r && !m->doubt)
@@ -743,6 +744,9 @@ int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
 
 	if (core->volatile_)
 		return 0;
+	/* Another half would settle what nobody has undone yet. */
+	if (core->doubt.nr || core->doubt_held)
+		return -EIO;
 	r = dmr_persist_begin(core, nr);
 	if (r)
 		return r;

@@ -897,8 +897,8 @@ void dmr_move_settle(struct dmr_core *core)
 		for (size_t i = 0; i < batch->nr; i++)
 			dmr_remap_free(batch->remaps[i]);
 	}
-	dmr_move_forget(core);
 	dmr_holes_put(core, &core->doubt_holes);
+	dmr_move_forget(core);
 }
 
 void dmr_move_forget(struct dmr_core *core)
@@ -907,6 +907,10 @@ void dmr_move_forget(struct dmr_core *core)
 	core->doubt = (struct dmr_batch) {};
 	kvfree(core->move.lost);
 	core->move.lost = NULL;
+	for (size_t i = 0; i < core->doubt_holes.nr; i++)
+		dmr_remap_free(core->doubt_holes.remaps[i]);
+	dmr_batch_exit(&core->doubt_holes);
+	core->doubt_holes = (struct dmr_batch) {};
 }
 
 u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)

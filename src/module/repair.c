@@ -71,17 +71,6 @@ static void dmr_refill_work(struct work_struct *work)
 	}
 }
 
-static struct dmr_remap *dmr_reserve_take(struct dmr_core *core)
-{
-	struct dmr_remap *remap = dmr_remap_alloc();
-
-	if (!remap && core->nr_reserve) {
-		remap = core->reserve[--core->nr_reserve];
-		queue_work(system_unbound_wq, &core->refill);
-	}
-	return remap ? remap : dmr_remap_alloc_nofail();
-}
-
 /*
  *----------------------------------------------------------------
  * Is main still there?
@@ -158,7 +147,7 @@ void dmr_repair_streak(struct dmr_core *core)
 	/* Whoever fails must not wait for a verb; there will be another block. */
 	if (!mutex_trylock(&core->change))
 		return;
-	if (core->auto_ == DMR_AUTO_ON && !dmr_main_alive(core))
+	if (!core->stop && core->auto_ == DMR_AUTO_ON && !dmr_main_alive(core))
 		dmr_trip(core);
 	atomic_set(&core->streak, 0);
 	dmr_core_notice(core);
@@ -468,9 +457,8 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 			dmr_put_aside(core, split->place);
 		dmr_split_publish(core, split);
 	} else {
-		/* Without memory a hole stays, and hides the remap: wait for it. */
-		while (rp->whole && dmr_holes_take(core, rp->from, rp->to, NULL))
-			cond_resched();
+		/* One that stayed would hide the remap. */
+		dmr_holes_take(core, rp->from, rp->to, NULL);
 		dmr_map_insert(core, split->mid);
 		dmr_core_counted(core);
 	}
@@ -551,8 +539,8 @@ static blk_status_t dmr_repair_hole(struct dmr_repair *rp)
 	/* It is written; that it is pending on disk, should this fail, harms nobody. */
 	change = dmr_change_of(DMR_RECORD_SOUND, rp->from, 0, rp->to - rp->from);
 	dmr_persist_changes(core, &change, 1);
-	if (!dmr_holes_take(core, rp->from, rp->to, NULL))
-		dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
+	dmr_holes_take(core, rp->from, rp->to, NULL);
+	dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
 	return BLK_STS_OK;
 }
 
@@ -707,7 +695,7 @@ static bool dmr_readable(struct dmr_core *core, u64 sector)
 /* No write that came before they were pending is on its way any more: read again. */
 static void dmr_pending_check(struct dmr_core *core, u64 from, u64 to)
 {
-	for (; from < to; from += core->block) {
+	for (; from < to && !dmr_core_stopping(core); from += core->block) {
 		if (dmr_readable(core, from))
 			dmr_holes_take(core, from, from + core->block, NULL);
 		cond_resched();
@@ -755,7 +743,7 @@ static void dmr_note_mapped(struct dmr_core *core, u64 from, u64 to)
 	struct dmr_change change;
 	u64 before;
 
-	for (; from < to; from += core->block) {
+	for (; from < to && !dmr_core_stopping(core); from += core->block) {
 		if (dmr_readable(core, from) || !dmr_spare_alive(core))
 			continue;
 		before = core->pending;
@@ -827,7 +815,13 @@ static void dmr_note_work(struct work_struct *work)
 	while (!READ_ONCE(core->stop) && !core->readonly && dmr_note_take(core, &note)) {
 		if (dmr_persist_settle(core))
 			break;
-		if (!note.weak || dmr_note_weak(core, note.from, note.to) == -EIO)
+		/* It may be of another table. */
+		if (note.to > core->len || (note.from | note.to) & (core->block - 1))
+			continue;
+		if (note.weak && dmr_note_weak(core, note.from, note.to) != -EIO)
+			continue;
+		/* Unless it is the commit that failed. */
+		if (!core->doubt.nr)
 			dmr_note_pending(core, note.from, note.to);
 	}
 	dmr_core_notice(core);

@@ -9,6 +9,7 @@
 #include <linux/ioprio.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 /* What is read at a time. */
@@ -70,7 +71,8 @@ static blk_status_t dmr_scrub_io(struct dmr_core *core, struct block_device *bde
 
 	bio_init(&bio, bdev, buffer->vecs, DMR_SCRUB_PAGES, REQ_OP_READ);
 	bio.bi_iter.bi_sector = sector;
-	bio.bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0);
+	/* The lowest but idle, which may not be served at all: a window waits for us. */
+	bio.bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7);
 	for (int i = 0; left; i++) {
 		unsigned int len = min_t(unsigned int, left, PAGE_SIZE);
 
@@ -104,8 +106,8 @@ static u64 dmr_scrub_read(struct dmr_core *core, u64 from, u64 to, blk_status_t 
 	return route.end;
 }
 
-/* Some block of the run failed: which, and do they come back? */
-static void dmr_scrub_blocks(struct dmr_core *core, u64 from, u64 to)
+/* Some block of the run failed: which, and do they come back? Return: how far it got. */
+static u64 dmr_scrub_blocks(struct dmr_core *core, u64 from, u64 to)
 {
 	for (; from < to && !READ_ONCE(core->stop); from += core->block) {
 		blk_status_t first, second;
@@ -121,9 +123,10 @@ static void dmr_scrub_blocks(struct dmr_core *core, u64 from, u64 to)
 		if (!second || dmr_medium_error(second))
 			dmr_repair_note(core, from, from + core->block, !second);
 		if (second && atomic_inc_return(&core->streak) >= DMR_SCRUB_STREAK)
-			break;
+			return from + core->block;
 		cond_resched();
 	}
+	return from;
 }
 
 /* The next chunk. Return: how many sectors were read. */
@@ -139,7 +142,7 @@ static u64 dmr_scrub_chunk(struct dmr_core *core)
 		return 0;
 	end = dmr_scrub_read(core, from, to, &status);
 	if (dmr_medium_error(status))
-		dmr_scrub_blocks(core, from, end);
+		end = dmr_scrub_blocks(core, from, end);
 	dmr_count(core, DMR_STAT_SCRUBBED, end - from);
 	WRITE_ONCE(core->scrub.at, end);
 	return end - from;
@@ -154,12 +157,16 @@ static u64 dmr_scrub_chunk(struct dmr_core *core)
 /* How far it came, for after a restart; if it cannot be told, it is done again. */
 static void dmr_scrub_mark(struct dmr_core *core)
 {
+	unsigned int noio = memalloc_noio_save();
+
 	dmr_change_lock(core);
-	core->scrub.marked = core->scrub.at;
-	if (!core->readonly && !dmr_persist_settle(core))
-		dmr_persist_scrub(core);
+	/* Not behind a suspend: the spare may be somebody else's then. */
+	if (!core->stop && !core->readonly && !dmr_persist_settle(core) &&
+	    !dmr_persist_scrub(core))
+		core->scrub.marked = core->scrub.at;
 	dmr_core_notice(core);
 	mutex_unlock(&core->change);
+	memalloc_noio_restore(noio);
 }
 
 static void dmr_scrub_work(struct work_struct *work)

@@ -2,7 +2,7 @@
 /*
  * Scrubbing: reading all that is served, on main and on the spare, in the background.
  *
- * It goes through the map as a reader would, at a limited rate and the lowest I/O
+ * It goes through the map as a reader would, at a limited rate and a low I/O
  * priority. What it cannot read, or only when it tries again, is noted as it is for any
  * read (repair.h). It stops while the device is suspended, goes on with another table,
  * and the log on the spare has how far it came.

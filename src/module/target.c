@@ -308,7 +308,7 @@ static int dmr_map_flush(struct dmr_core *core, struct bio *bio)
 {
 	if (!dm_bio_get_target_bio_nr(bio))
 		return dmr_send_to(bio, core->main, 0);
-	if (READ_ONCE(core->table.count) != READ_ONCE(core->nr_holes))
+	if (READ_ONCE(core->mapped))
 		return dmr_send_to(bio, core->spare_bdev, 0);
 	bio_endio(bio);
 	return DM_MAPIO_SUBMITTED;
