@@ -65,6 +65,9 @@ void survey_read(struct survey *s, u32 seq)
 		s->blocks[c] = block;
 		if (s->m->stale & BIT(c))
 			s->fault[c] = "out";
+		/* Of areas that were guessed one may be too long. */
+		else if (survey_sector(s, c, seq) > s->m->size - DMR_BLOCK_SECTORS)
+			s->fault[c] = "beyond the end";
 		else if (s->m->ops->read(s->m, survey_sector(s, c, seq), block, 1))
 			s->fault[c] = "unreadable";
 		else
