@@ -58,7 +58,7 @@ unmount()
 bad_filesystem()
 {
 	local type=$1 rounds round wrote=0 read=0
-	rounds=$(amount 6 12 30)
+	rounds=$(amount 4 8 12)
 	loop_device "$2"
 	disk=$dev
 	slots=$(($(sectors "$disk") / slot))
