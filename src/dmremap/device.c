@@ -63,13 +63,12 @@ bool device_same(const struct device *a, const struct device *b)
 	return a->id[0] == b->id[0] && a->id[1] == b->id[1];
 }
 
-int device_read(void *context, u64 sector, void *data, unsigned int blocks)
+/* All of it, as pread() and pwrite() may do less. */
+static int transfer(const struct device *dev, bool out, u64 sector, void *data, size_t bytes)
 {
-	const struct device *dev = context;
-	size_t bytes = (size_t)blocks * 8 * SECTOR;
-
 	while (bytes) {
-		ssize_t n = pread(dev->fd, data, bytes, sector * SECTOR);
+		ssize_t n = out ? pwrite(dev->fd, data, bytes, sector * SECTOR) :
+				  pread(dev->fd, data, bytes, sector * SECTOR);
 
 		if (n <= 0)
 			return n ? -errno : -EIO;
@@ -80,22 +79,21 @@ int device_read(void *context, u64 sector, void *data, unsigned int blocks)
 	return 0;
 }
 
+int device_read(void *context, u64 sector, void *data, unsigned int blocks)
+{
+	return transfer(context, false, sector, data, (size_t)blocks * 8 * SECTOR);
+}
+
 int device_write(void *context, u64 sector, const void *data, unsigned int blocks,
 		 bool durable)
 {
 	const struct device *dev = context;
-	size_t bytes = (size_t)blocks * 8 * SECTOR;
+	int r;
 
 	if (durable && fdatasync(dev->fd))
 		return -errno;
-	while (bytes) {
-		ssize_t n = pwrite(dev->fd, data, bytes, sector * SECTOR);
-
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		data += n;
-		sector += n / SECTOR;
-		bytes -= n;
-	}
+	r = transfer(dev, true, sector, (void *)data, (size_t)blocks * 8 * SECTOR);
+	if (r)
+		return r;
 	return durable && fdatasync(dev->fd) ? -errno : 0;
 }

@@ -555,6 +555,12 @@ void dmr_count_error(struct dmr_core *core, const struct bio *bio)
 		dmr_count(core, DMR_STAT_READ_ERRORS, 1);
 }
 
+void dmr_core_event(struct dmr_core *core)
+{
+	if (core->in_force)
+		dm_table_event(core->in_force->table);
+}
+
 void dmr_core_notice(struct dmr_core *core)
 {
 	const char *state = dmr_core_state(core);
@@ -563,8 +569,8 @@ void dmr_core_notice(struct dmr_core *core)
 
 	core->state = state;
 	core->low = low;
-	if (news && core->in_force)
-		dm_table_event(core->in_force->table);
+	if (news)
+		dmr_core_event(core);
 }
 
 const char *dmr_core_state(const struct dmr_core *core)

@@ -237,7 +237,6 @@ struct dmr_scrub {
  * @hole_sectors: sectors there
  * @nr_pending:	remaps that are pending
  * @nr_aside:	runs of spare sectors that were put aside
- * @aside:	sectors in them
  * @resize_failed: the last resize found no memory; logged once
  *
  * @volatile_:	there is no metadata
@@ -305,7 +304,6 @@ struct dmr_core {
 	u64			hole_sectors;
 	u64			nr_pending;
 	u64			nr_aside;
-	u64			aside;
 	bool			resize_failed;
 
 	bool			volatile_;
@@ -328,8 +326,8 @@ struct dmr_core {
 	enum dmr_auto		auto_;
 	u64			spent;
 	u64			breaker;
-	unsigned int		rest;
-	unsigned int		budget;
+	u64			rest;
+	u64			budget;
 	bool			verify;
 	atomic_t		streak;
 	struct workqueue_struct	*mender;
@@ -553,6 +551,9 @@ int dmr_refuse(struct dmr_core *core, int err, const char *fmt, ...);
  * Return: false if there were not so many.
  */
 bool dmr_refusal(struct dmr_core *core, unsigned int i, char *text);
+
+/* Tell whoever waits for an event. Context: @change held; sleeps. */
+void dmr_core_event(struct dmr_core *core);
 
 /* Raise an event if the state has changed. Context: @change held; sleeps. */
 void dmr_core_notice(struct dmr_core *core);

@@ -255,7 +255,7 @@ static void dmr_fault_work(struct work_struct *work)
 		.bad = f->iter.bi_sector,
 		.error = f->status,
 		.care = f->state == DMR_FAULT_CARE,
-		.deadline = jiffies + (unsigned long)f->core->budget * HZ,
+		.deadline = jiffies + f->core->budget * HZ,
 	};
 
 	bio->bi_iter = f->iter;

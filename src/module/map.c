@@ -384,12 +384,6 @@ int dmr_pending_set(struct dmr_core *core, u64 first, u64 last)
 	return r;
 }
 
-void dmr_aside_counted(struct dmr_core *core, const struct dmr_remap *aside)
-{
-	core->nr_aside++;
-	WRITE_ONCE(core->aside, core->aside + aside->ext.len);
-}
-
 void dmr_asides_free(struct dmr_core *core)
 {
 	struct rb_node *node, *next;
@@ -404,5 +398,4 @@ void dmr_asides_free(struct dmr_core *core)
 		dmr_remap_free(remap);
 	}
 	core->nr_aside = 0;
-	WRITE_ONCE(core->aside, 0);
 }

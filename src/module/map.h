@@ -143,9 +143,6 @@ void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split);
  */
 int dmr_pending_set(struct dmr_core *core, u64 first, u64 last);
 
-/* Spare sectors were taken, for good. */
-void dmr_aside_counted(struct dmr_core *core, const struct dmr_remap *aside);
-
 /* Free what was put aside. */
 void dmr_asides_free(struct dmr_core *core);
 

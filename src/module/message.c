@@ -616,77 +616,41 @@ static int dmr_health(struct dmr_core *core, struct dmr_call *call)
  *----------------------------------------------------------------
  */
 
+/* As the most: the sectors of the spare. */
+#define DMR_ROOM U64_MAX
+
 /**
  * struct dmr_setting - a number that `set` can change
  * @name:	its name
  * @what:	what it is, for help
  * @min:	the least
  * @max:	the most
- * @get:	what it is now
- * @set:	make it another
+ * @at:		where it is in the core: a u64
  */
 struct dmr_setting {
 	const char	*name;
 	const char	*what;
 	u64		min;
 	u64		max;
-	u64		(*get)(const struct dmr_core *core);
-	void		(*set)(struct dmr_core *core, u64 value);
+	size_t		at;
 };
 
-static u64 dmr_get_low(const struct dmr_core *core)
-{
-	return READ_ONCE(core->spare_low);
-}
-
-static void dmr_set_low(struct dmr_core *core, u64 value)
-{
-	WRITE_ONCE(core->spare_low, value);
-}
-
-static u64 dmr_get_breaker(const struct dmr_core *core)
-{
-	return READ_ONCE(core->breaker);
-}
-
-static void dmr_set_breaker(struct dmr_core *core, u64 value)
-{
-	WRITE_ONCE(core->breaker, value);
-}
-
-static u64 dmr_get_rest(const struct dmr_core *core)
-{
-	return READ_ONCE(core->rest);
-}
-
-static void dmr_set_rest(struct dmr_core *core, u64 value)
-{
-	WRITE_ONCE(core->rest, value);
-}
-
-static u64 dmr_get_budget(const struct dmr_core *core)
-{
-	return READ_ONCE(core->budget);
-}
-
-static void dmr_set_budget(struct dmr_core *core, u64 value)
-{
-	WRITE_ONCE(core->budget, value);
-}
-
-/* As the most: the sectors of the spare. */
-#define DMR_ROOM U64_MAX
+#define DMR_AT(field) offsetof(struct dmr_core, field)
 
 static const struct dmr_setting dmr_settings[] = {
 	{ "spare_low", "<sectors>: an event when fewer are free", 0, DMR_ROOM,
-	  dmr_get_low, dmr_set_low },
+	  DMR_AT(spare_low) },
 	{ "breaker", "<blocks>: see whether main is alive when so many were spent on it",
-	  1, 1000000, dmr_get_breaker, dmr_set_breaker },
+	  1, 1000000, DMR_AT(breaker) },
 	{ "rest", "<seconds>: before a pending sector is read again", 0, 86400,
-	  dmr_get_rest, dmr_set_rest },
-	{ "budget", "<seconds>: for an I/O that fails", 1, 3600,
-	  dmr_get_budget, dmr_set_budget },
+	  DMR_AT(rest) },
+	{ "budget", "<seconds>: for an I/O that fails", 1, 3600, DMR_AT(budget) },
 };
+
+static u64 *dmr_setting_of(struct dmr_core *core, const struct dmr_setting *s)
+{
+	return (void *)core + s->at;
+}
 
 static u64 dmr_setting_max(const struct dmr_core *core, const struct dmr_setting *s)
 {
@@ -706,7 +670,7 @@ static int dmr_set_number(struct dmr_core *core, struct dmr_call *call,
 	if (value < s->min || value > max)
 		return dmr_refuse(core, -ERANGE, "%s %llu is not from %llu to %llu", s->name,
 				  value, s->min, max);
-	s->set(core, value);
+	WRITE_ONCE(*dmr_setting_of(core, s), value);
 	return dmr_reply(call, "%s %llu", s->name, value);
 }
 
@@ -757,7 +721,7 @@ static int dmr_set(struct dmr_core *core, struct dmr_call *call)
 			  call->argv[0]);
 }
 
-static int dmr_help_set(const struct dmr_core *core, struct dmr_call *call)
+static int dmr_help_set(struct dmr_core *core, struct dmr_call *call)
 {
 	unsigned int maxlen = call->maxlen;
 	char *result = call->result;
@@ -767,7 +731,7 @@ static int dmr_help_set(const struct dmr_core *core, struct dmr_call *call)
 		DMEMIT("%s %s; %llu to %llu, now %llu\n", dmr_settings[i].name,
 		       dmr_settings[i].what, dmr_settings[i].min,
 		       dmr_setting_max(core, &dmr_settings[i]),
-		       dmr_settings[i].get(core));
+		       READ_ONCE(*dmr_setting_of(core, &dmr_settings[i])));
 	DMEMIT("auto on|off: remap when the medium fails; now %s\n",
 	       READ_ONCE(core->auto_) == DMR_AUTO_ON ? "on" : "off");
 	DMEMIT("verify pending|off: read writes to pending sectors back; now %s\n",

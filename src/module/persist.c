@@ -289,7 +289,7 @@ static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *chan
 	int r = dmr_replay_take(core, change, DMR_ASIDE, &aside);
 
 	if (!r)
-		dmr_aside_counted(core, aside);
+		core->nr_aside++;
 	return r;
 }
 

@@ -242,7 +242,7 @@ static struct dmr_change dmr_change_of(u8 type, u64 main, u64 spare, u64 len)
 static void dmr_put_aside(struct dmr_core *core, struct dmr_remap *aside)
 {
 	aside->ext.flags = DMR_ASIDE;
-	dmr_aside_counted(core, aside);
+	core->nr_aside++;
 	dmr_count(core, DMR_STAT_ASIDE, aside->ext.len);
 	DMWARN_LIMIT("%s: spare sectors %llu to %llu are put aside",
 		     dm_device_name(core->md), aside->ext.start,
@@ -568,8 +568,7 @@ static void dmr_repair_told(const struct dmr_repair *rp, bool main)
 	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written %s: now on the spare%s",
 		     dm_device_name(core->md), rp->from, rp->to - 1,
 		     main ? "there" : "to the spare", main ? "" : " elsewhere");
-	if (core->in_force)
-		dm_table_event(core->in_force->table);
+	dmr_core_event(core);
 }
 
 /* Where it is, if that is worth a try; else somewhere else. */
@@ -667,7 +666,7 @@ static bool dmr_note_take(struct dmr_core *core, struct dmr_note *note)
 /* Until then reads of it are answered without the medium. */
 static void dmr_rest(struct dmr_core *core, u64 from, u64 to)
 {
-	u64 until = get_jiffies_64() + (u64)core->rest * HZ;
+	u64 until = get_jiffies_64() + core->rest * HZ;
 	struct dmr_remap *hole;
 
 	for (; (hole = dmr_next_hole(core, from)) && hole->start < to;
@@ -800,8 +799,7 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 	dmr_count(core, DMR_STAT_AUTO_WEAK, len);
 	DMWARN_LIMIT("%s: main sectors %llu to %llu are weak, and on the spare now",
 		     dm_device_name(core->md), from, to - 1);
-	if (core->in_force)
-		dm_table_event(core->in_force->table);
+	dmr_core_event(core);
 	return 0;
 }
 
