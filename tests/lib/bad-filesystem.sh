@@ -42,12 +42,28 @@ read_files()
 	! (cd "$mnt" && md5sum -c "$tmp/sums" 2>&1) | grep -v ': OK$'
 }
 
-# free_run <sectors>: where so many sectors of main are not remapped; the last place
+# free_run: the longest run of main that is not remapped, and its length, in whole pages
 free_run()
 {
-	message t query 0 "$(sectors "$t")" | awk -v n="$1" '
-		$3 == "main" && $2 >= n { at = $1 + int(($2 - n) / 8) * 8 }
-		END { print at }'
+	message t query 0 "$(sectors "$t")" | awk '
+		$3 == "main" {
+			from = int(($1 + 7) / 8) * 8
+			n = int(($1 + $2 - from) / 8) * 8
+			if (n > most) { most = n; at = from }
+		}
+		END { print at, most }'
+}
+
+# spend_spare: remaps of what is free on main until nothing is free on the spare
+spend_spare()
+{
+	local free from n run
+
+	while free=$(field t spare_free) && free=${free%%/*} && [ "$free" -gt 0 ]; do
+		run=$(free_run)
+		from=${run% *} n=${run#* }
+		message t add_remap "$from" auto $((n < free ? n : free)) || return 1
+	done
 }
 
 unmount()
@@ -97,11 +113,10 @@ bad_filesystem()
 	umount "$mnt"
 
 	# No room is left: a write that main does not take fails, and nothing else does.
-	free=$(field t spare_free)
-	check 'the rest of the spare is spent' message t add_remap "$(free_run "${free%%/*}")" auto \
-		"${free%%/*}"
+	check 'the rest of the spare is spent' spend_spare
 	like '... which the state tells' "$(message t status)" '^full .* spare_free=0/'
-	from=$(free_run 8)
+	from=$(free_run)
+	from=${from% *}
 	turn_bad m "$disk" "w:$from:8"
 	check 'a write that no place takes fails' fails dd if=/dev/zero of="$t" bs=4096 count=1 \
 		seek=$((from / 8)) oflag=direct conv=notrunc

@@ -302,6 +302,18 @@ static bool count_answer(struct answer *known, size_t n, int err)
 	return false;
 }
 
+/* What some message has said that it is lost cannot be copied back. */
+static u64 copies_of_lost;
+
+static bool lost_is_in_the_way(int err)
+{
+	if (err != -EIO || (strncmp(text, "remove_remap ", 13) && strncmp(text, "clear_all", 9)) ||
+	    strstr(text, "nocopy"))
+		return false;
+	copies_of_lost++;
+	return true;
+}
+
 static void show_answers(const struct answer *known, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -334,7 +346,7 @@ static void send_message(const char *name)
 		room *= 2;
 	} while (!r && io->flags & DM_BUFFER_FULL_FLAG && !chance(4));
 
-	if (!count_answer(answers, ARRAY_SIZE(answers), r))
+	if (!count_answer(answers, ARRAY_SIZE(answers), r) && !lost_is_in_the_way(r))
 		die("message '%s': %s", text, strerror(-r));
 	if (!r && io->flags & DM_DATA_OUT_FLAG && !(io->flags & DM_BUFFER_FULL_FLAG) &&
 	    !memchr(dm_buf.room + io->data_start, 0, io->data_size - io->data_start))
@@ -561,6 +573,7 @@ int main(int argc, char **argv)
 		}
 	}
 	check_list(argv[3]);
+	printf("# EIO: %llu\n", (unsigned long long)copies_of_lost);
 	show_answers(answers, ARRAY_SIZE(answers));
 	show_answers(table_answers, ARRAY_SIZE(table_answers));
 	return 0;
