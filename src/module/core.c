@@ -174,6 +174,38 @@ static void dmr_free_entry(const struct dmr_table *t, struct dmr_remap *remap,
 	dmr_remap_free(remap);
 }
 
+void dmr_core_free_map(struct dmr_map *map)
+{
+	dmr_asides_free(map);
+	dmr_table_each(&map->table, dmr_free_entry, NULL);
+	dmr_persist_exit(map);
+	dmr_table_exit(&map->table);
+	kfree(map);
+}
+
+struct dmr_map *dmr_core_make_map(struct dmr_core *core, const struct dmr_user *u)
+{
+	struct dmr_map *map = kzalloc(sizeof(*map), GFP_KERNEL);
+
+	if (!map)
+		return NULL;
+	map->core = core;
+	map->bdev = u->spare;
+	map->holes = RB_ROOT;
+	dmr_spare_init(&map->spare, dmr_user_spare_first(u), dmr_user_spare_size(u));
+	if (dmr_table_init(&map->table, u->len, get_random_u64()))
+		goto bad_table;
+	if (dmr_persist_init(map))
+		goto bad_persist;
+	return map;
+
+bad_persist:
+	dmr_table_exit(&map->table);
+bad_table:
+	kfree(map);
+	return NULL;
+}
+
 static void dmr_core_destroy(struct dmr_core *core)
 {
 	/* No bio is left, so none of these takes long; all may still be running. */
@@ -185,34 +217,34 @@ static void dmr_core_destroy(struct dmr_core *core)
 
 	/* What is in doubt is in the table, too. */
 	dmr_move_forget(core);
-	dmr_table_each(&core->table, dmr_free_entry, NULL);
-	dmr_persist_exit(core);
 	dm_kcopyd_client_destroy(core->kcopyd);
 	percpu_ref_exit(&core->inflight[0].ref);
 	percpu_ref_exit(&core->inflight[1].ref);
-	dmr_table_exit(&core->table);
+	dmr_core_free_map(dmr_map_of(core));
 	kfree(core);
 }
 
 static struct dmr_core *dmr_core_create(const struct dmr_user *u)
 {
 	struct dmr_core *core = kzalloc(sizeof(*core), GFP_KERNEL);
+	struct dmr_map *map;
 
 	if (!core)
 		return NULL;
 
 	core->md = u->md;
-	core->spare_bdev = u->spare;
+	core->volatile_ = u->volatile_;
 	mutex_init(&core->change);
 	init_waitqueue_head(&core->wait);
 	spin_lock_init(&core->refusal_lock);
-	dmr_spare_init(&core->spare, dmr_user_spare_first(u), dmr_user_spare_size(u));
-	core->state = dmr_core_state(core);
 	/* Not before a table was resumed. */
 	core->stop = true;
 
-	if (dmr_table_init(&core->table, u->len, get_random_u64()))
-		goto bad_table;
+	map = dmr_core_make_map(core, u);
+	if (!map)
+		goto bad_map;
+	RCU_INIT_POINTER(core->map, map);
+	core->state = dmr_core_state(core);
 	if (dmr_generations_init(core))
 		goto bad_generations;
 	core->kcopyd = dm_kcopyd_client_create(NULL);
@@ -220,16 +252,12 @@ static struct dmr_core *dmr_core_create(const struct dmr_user *u)
 		goto bad_kcopyd;
 	if (dmr_route_init(core))
 		goto bad_route;
-	if (dmr_persist_init(core, u))
-		goto bad_persist;
 	if (dmr_repair_init(core))
 		goto bad_repair;
 	dmr_scrub_init(core);
 	return core;
 
 bad_repair:
-	dmr_persist_exit(core);
-bad_persist:
 	dmr_route_exit(core);
 bad_route:
 	dm_kcopyd_client_destroy(core->kcopyd);
@@ -237,8 +265,8 @@ bad_kcopyd:
 	percpu_ref_exit(&core->inflight[0].ref);
 	percpu_ref_exit(&core->inflight[1].ref);
 bad_generations:
-	dmr_table_exit(&core->table);
-bad_table:
+	dmr_core_free_map(map);
+bad_map:
 	kfree(core);
 	return NULL;
 }
@@ -291,12 +319,13 @@ static void dmr_fit_entry(const struct dmr_table *t, struct dmr_remap *remap,
 /* Not under the change lock, so the answer of a constructor is advice. */
 char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_fit fit = { .u = u };
 
-	if (bdev_nr_sectors(u->spare) < dmr_spare_size(&core->spare))
+	if (bdev_nr_sectors(u->spare) < dmr_spare_size(&map->spare))
 		return "Spare device has become smaller";
 	if (u->len < READ_ONCE(core->len) || dmr_user_block(u) > READ_ONCE(core->block))
-		dmr_table_each(&core->table, dmr_fit_entry, &fit);
+		dmr_table_each(&map->table, dmr_fit_entry, &fit);
 	return fit.misfit;
 }
 
@@ -333,12 +362,15 @@ int dmr_core_get(struct dmr_user *u, char **error)
 
 	mutex_lock(&users_lock);
 	r = dmr_core_join(u, error);
-	mutex_unlock(&users_lock);
-	if (r)
+	if (r) {
+		mutex_unlock(&users_lock);
 		return r;
+	}
+	/* Under the lock: no migration takes the map away. */
+	*error = dmr_core_misfit(u->core, u);
+	mutex_unlock(&users_lock);
 
 	/* A spare may hang: others are not held up. */
-	*error = dmr_core_misfit(u->core, u);
 	r = *error ? -EINVAL : dmr_persist_check(u->core, u, error);
 	if (r)
 		dmr_core_put(u);
@@ -367,9 +399,26 @@ void dmr_core_put(struct dmr_user *u)
 
 u64 dmr_core_room(const struct dmr_core *core)
 {
-	u64 room = dmr_spare_room(&core->spare);
+	const struct dmr_map *map;
+	u64 room;
 
-	return core->volatile_ ? room : room - dmr_meta_sectors(&core->meta);
+	rcu_read_lock();
+	map = dmr_map_of(core);
+	room = dmr_spare_room(&map->spare);
+	if (!core->volatile_)
+		room -= dmr_meta_sectors(&map->meta);
+	rcu_read_unlock();
+	return room;
+}
+
+u64 dmr_core_spare_size(const struct dmr_core *core)
+{
+	u64 size;
+
+	rcu_read_lock();
+	size = dmr_spare_size(&dmr_map_of(core)->spare);
+	rcu_read_unlock();
+	return size;
 }
 
 static u64 dmr_core_low_default(const struct dmr_core *core)
@@ -410,6 +459,7 @@ static void dmr_core_set_auto(struct dmr_core *core, bool manual)
 int dmr_core_apply(struct dmr_user *u)
 {
 	struct dmr_core *core = u->core;
+	struct dmr_map *map = dmr_map_of(core);
 	unsigned int noio;
 	char *misfit;
 	int r;
@@ -427,8 +477,8 @@ int dmr_core_apply(struct dmr_user *u)
 	mutex_lock(&core->change);
 	/* The device is suspended: reclaim must not wait for it. */
 	noio = memalloc_noio_save();
-	r = dmr_table_extend(&core->table, u->len);
-	if (!r && dmr_asides_misfit(core, dmr_user_block(u))) {
+	r = dmr_table_extend(&map->table, u->len);
+	if (!r && dmr_asides_misfit(map, dmr_user_block(u))) {
 		DMERR("%s: Main device's logical block misaligns what was put aside",
 		      dm_device_name(core->md));
 		r = -EINVAL;
@@ -436,8 +486,8 @@ int dmr_core_apply(struct dmr_user *u)
 	if (!r) {
 		u64 size = dmr_user_spare_size(u);
 
-		if (size > dmr_spare_size(&core->spare))
-			dmr_spare_extend(&core->spare, size);
+		if (size > dmr_spare_size(&map->spare))
+			dmr_spare_extend(&map->spare, size);
 		r = dmr_persist_open(core, u);
 	}
 	memalloc_noio_restore(noio);
@@ -474,11 +524,12 @@ int dmr_core_apply(struct dmr_user *u)
 
 static int dmr_core_resize_to(struct dmr_core *core, unsigned long to, u64 remaps)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	const char *name = dm_device_name(core->md);
 	unsigned long from;
 
 	rcu_read_lock();
-	from = dmr_table_buckets(&core->table);
+	from = dmr_table_buckets(&map->table);
 	rcu_read_unlock();
 	if (from == to)
 		return 0;
@@ -487,7 +538,7 @@ static int dmr_core_resize_to(struct dmr_core *core, unsigned long to, u64 remap
 	if (!core->resize_failed)
 		DMINFO("%s: Adaptive hash table resize: %lu -> %lu buckets (count=%llu)",
 		       name, from, to, remaps);
-	if (dmr_table_resize(&core->table, to)) {
+	if (dmr_table_resize(&map->table, to)) {
 		dmr_count(core, DMR_STAT_RESIZES_SKIPPED, 1);
 		if (!core->resize_failed)
 			DMWARN("%s: no memory for %lu buckets, staying at %lu for the time being",
@@ -503,7 +554,9 @@ static int dmr_core_resize_to(struct dmr_core *core, unsigned long to, u64 remap
 
 void dmr_core_resize(struct dmr_core *core)
 {
-	dmr_core_resize_to(core, dmr_table_wants(&core->table), core->table.count);
+	struct dmr_map *map = dmr_map_of(core);
+
+	dmr_core_resize_to(core, dmr_table_wants(&map->table), map->table.count);
 }
 
 int dmr_core_expect(struct dmr_core *core, u64 remaps)
@@ -564,7 +617,7 @@ void dmr_core_event(struct dmr_core *core)
 void dmr_core_notice(struct dmr_core *core)
 {
 	const char *state = dmr_core_state(core);
-	bool low = core->spare.free < core->spare_low;
+	bool low = dmr_map_of(core)->spare.free < core->spare_low;
 	bool news = state != core->state || low != core->low;
 
 	core->state = state;
@@ -581,7 +634,7 @@ const char *dmr_core_state(const struct dmr_core *core)
 		return metadata;
 	if (READ_ONCE(core->readonly))
 		return "readonly";
-	if (READ_ONCE(core->spare.free) < READ_ONCE(core->block))
+	if (READ_ONCE(dmr_map_of(core)->spare.free) < READ_ONCE(core->block))
 		return "full";
 	if (READ_ONCE(core->auto_) == DMR_AUTO_TRIPPED)
 		return "degraded";
@@ -596,26 +649,28 @@ static const char *const dmr_auto_names[] = {
 
 size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
 {
-	u64 remaps = READ_ONCE(core->remaps);
+	const struct dmr_map *map;
 	unsigned long buckets;
+	u64 load, remaps;
 	size_t sz = 0;
-	u64 load;
 
 	rcu_read_lock();
-	buckets = dmr_table_buckets(&core->table);
-	rcu_read_unlock();
+	map = dmr_map_of(core);
+	remaps = READ_ONCE(map->remaps);
+	buckets = dmr_table_buckets(&map->table);
 	load = div64_u64(remaps * 100, buckets);
 
 	DMEMIT("%s remaps=%llu sectors=%llu buckets=%lu load=%llu.%02llu",
-	       dmr_core_state(core), remaps, READ_ONCE(core->sectors), buckets,
+	       dmr_core_state(core), remaps, READ_ONCE(map->sectors), buckets,
 	       load / 100, load % 100);
 	DMEMIT(" resizes=%llu spare_free=%llu/%llu lost=%llu pending=%llu",
-	       READ_ONCE(core->table.resizes), READ_ONCE(core->spare.free),
-	       dmr_core_room(core), READ_ONCE(core->lost), READ_ONCE(core->pending));
+	       READ_ONCE(map->table.resizes), READ_ONCE(map->spare.free),
+	       dmr_core_room(core), READ_ONCE(map->lost), READ_ONCE(map->pending));
 	DMEMIT(" read_errors=%llu write_errors=%llu auto=%s metadata=%s",
 	       (u64)atomic64_read(&core->stats[DMR_STAT_READ_ERRORS]),
 	       (u64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]),
 	       dmr_auto_names[READ_ONCE(core->auto_)], dmr_persist_state(core));
+	rcu_read_unlock();
 	return sz;
 }
 

@@ -206,13 +206,59 @@ struct dmr_scrub {
 };
 
 /**
+ * struct dmr_map - the remaps of one spare
+ * @core:	whose map it is
+ * @bdev:	the spare device
+ * @table:	what is served differently from main
+ * @spare:	free sectors
+ * @meta:	the metadata
+ * @remaps:	remaps in force; the table also has those that are being added, holes,
+ *		and for a moment parts beside their whole
+ * @sectors:	in them
+ * @lost:	of these, how many hold no data
+ * @pending:	sectors that could not be read, remapped or not
+ * @holes:	pending sectors that are not remapped, by start
+ * @nr_holes:	entries there
+ * @hole_sectors: sectors there
+ * @mapped:	entries of the table that are none: it may be read without the lock, and
+ *		counts whatever may have data on the spare
+ * @nr_pending:	remaps that are pending
+ * @nr_aside:	runs of spare sectors that were put aside
+ * @doomed:	remaps that a replay took out, to be freed when readers are gone
+ * @stock:	remaps that a replay is going to put in ...
+ * @nr_stock:	... and how many
+ *
+ * Written under the change lock. A core has one; a migration builds another and
+ * publishes it in the place of the first, which goes when its readers are gone.
+ */
+struct dmr_map {
+	struct dmr_core		*core;
+	struct block_device	*bdev;
+	struct dmr_table	table;
+	struct dmr_spare	spare;
+	struct dmr_meta		meta;
+	u64			remaps;
+	u64			sectors;
+	u64			lost;
+	u64			pending;
+	struct rb_root		holes;
+	u64			nr_holes;
+	u64			hole_sectors;
+	u64			mapped;
+	u64			nr_pending;
+	u64			nr_aside;
+	struct rb_node		*doomed;
+	struct dmr_remap	*stock[DMR_STOCK];
+	unsigned int		nr_stock;
+};
+
+/**
  * struct dmr_core - the state that the tables of one device and spare share
- * @table:	the remaps
+ * @map:	the remaps; see dmr_map_of()
  * @inflight:	bios submitted below and not yet returned, in two generations
  * @gen:	the generation that bios count in now
  *
  * @main:	main device, from the table in force
- * @spare_bdev:	spare device
  * @len:	sectors of main that are mapped
  * @block:	main's logical block, in sectors: the grain of every remap
  * @readonly:	the table in force is read-only
@@ -221,30 +267,13 @@ struct dmr_scrub {
  * @stop:	a suspend is coming: verbs give up at their next window
  * @wait:	woken when a generation has drained, and by @stop
  * @draining:	a generation whose drain was given up, and must end first
- * @spare:	free sectors; @change
  * @spare_low:	raise an event when fewer sectors are free
  * @state:	as the last event told it
  * @low:	likewise: fewer than @spare_low are free
- * @remaps:	remaps in force; the table also has those that are being added, holes,
- *		and for a moment parts beside their whole
- * @sectors:	in them
- * @lost:	of these, how many hold no data
- * @pending:	sectors that could not be read, remapped or not
- * @holes:	pending sectors that are not remapped, by start
- * @nr_holes:	entries there
- * @mapped:	entries of the table that are none: it may be read without the lock, and
- *		counts whatever may have data on the spare
- * @hole_sectors: sectors there
- * @nr_pending:	remaps that are pending
- * @nr_aside:	runs of spare sectors that were put aside
  * @resize_failed: the last resize found no memory; logged once
  *
  * @volatile_:	there is no metadata
  * @loaded:	the metadata is that of the spare
- * @meta:	the metadata; @change
- * @doomed:	remaps that a replay took out, to be freed when readers are gone
- * @stock:	remaps that a replay is going to put in ...
- * @nr_stock:	... and how many
  * @doubt:	remaps whose commit may be on disk or not; their move is not over
  *
  * @move:	the move in progress
@@ -276,12 +305,11 @@ struct dmr_scrub {
  * @users:	tables; the module's lock
  */
 struct dmr_core {
-	struct dmr_table	table;
+	struct dmr_map __rcu	*map;
 	struct dmr_generation	inflight[2];
 	unsigned int		gen;
 
 	struct block_device	*main;
-	struct block_device	*spare_bdev;
 	u64			len;
 	unsigned int		block;
 	bool			readonly;
@@ -290,28 +318,13 @@ struct dmr_core {
 	bool			stop;
 	wait_queue_head_t	wait;
 	struct percpu_ref	*draining;
-	struct dmr_spare	spare;
 	u64			spare_low;
 	const char		*state;
 	bool			low;
-	u64			remaps;
-	u64			sectors;
-	u64			lost;
-	u64			pending;
-	struct rb_root		holes;
-	u64			nr_holes;
-	u64			mapped;
-	u64			hole_sectors;
-	u64			nr_pending;
-	u64			nr_aside;
 	bool			resize_failed;
 
 	bool			volatile_;
 	bool			loaded;
-	struct dmr_meta		meta;
-	struct rb_node		*doomed;
-	struct dmr_remap	*stock[DMR_STOCK];
-	unsigned int		nr_stock;
 	struct dmr_batch	doubt;
 
 	struct dmr_move		move;
@@ -390,6 +403,15 @@ struct dmr_user {
 	bool			adopt;
 	char			main_id[DMR_MAIN_ID_SIZE];
 };
+
+/*
+ * The map in force. It may be looked at under RCU, or the change lock; or by whoever alone
+ * has the core.
+ */
+static inline struct dmr_map *dmr_map_of(const struct dmr_core *core)
+{
+	return rcu_dereference_raw(core->map);
+}
 
 /* As spare_low: a tenth of the spare. */
 #define DMR_LOW_DEFAULT U64_MAX
@@ -569,15 +591,22 @@ void dmr_count_error(struct dmr_core *core, const struct bio *bio);
 /* A change of the map is complete: status tells it. Context: @change held. */
 static inline void dmr_core_counted(struct dmr_core *core)
 {
-	WRITE_ONCE(core->remaps, core->table.count - core->nr_holes);
-	WRITE_ONCE(core->sectors, core->table.sectors - core->hole_sectors);
+	struct dmr_map *map = dmr_map_of(core);
+
+	WRITE_ONCE(map->remaps, map->table.count - map->nr_holes);
+	WRITE_ONCE(map->sectors, map->table.sectors - map->hole_sectors);
 	WRITE_ONCE(core->changes, core->changes + 1);
 }
 
 /* Sectors of the spare that remaps may take, used or not. Context: any. */
 u64 dmr_core_room(const struct dmr_core *core);
 
-/* The state as `dmsetup status` names it. Context: any. */
+/* Sectors of the spare in all. Context: any. */
+u64 dmr_core_spare_size(const struct dmr_core *core);
+
+/*
+ * The state as `dmsetup status` names it. Context: the change lock, or RCU.
+ */
 const char *dmr_core_state(const struct dmr_core *core);
 
 /**
@@ -589,6 +618,19 @@ const char *dmr_core_state(const struct dmr_core *core);
  * Return: bytes written.
  */
 size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen);
+
+/**
+ * dmr_core_make_map - an empty map
+ * @core:	whose it will be
+ * @u:		a table that has the spare
+ *
+ * Context: sleeps.
+ * Return: the map, with nothing on disk, or NULL without memory.
+ */
+struct dmr_map *dmr_core_make_map(struct dmr_core *core, const struct dmr_user *u);
+
+/* Free a map that nobody looks at, with all that is in it. */
+void dmr_core_free_map(struct dmr_map *map);
 
 /* Remap objects. Context: may sleep; alloc is GFP_KERNEL. */
 struct dmr_remap *dmr_remap_alloc(void);

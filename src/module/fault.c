@@ -53,7 +53,7 @@ static enum dmr_side dmr_narrow_route(const struct dmr_narrow *n, u64 *end)
 	struct dmr_route route;
 
 	rcu_read_lock();
-	dmr_route(n->core, bio_op(n->bio), n->at, n->end, &route);
+	dmr_route(dmr_map_of(n->core), bio_op(n->bio), n->at, n->end, &route);
 	rcu_read_unlock();
 	*end = route.end;
 	return route.side;
@@ -281,6 +281,7 @@ static void dmr_fault_work(struct work_struct *work)
 static bool dmr_fault_wants(const struct dmr_core *core, const struct bio *bio,
 			    const struct dmr_fault *f, blk_status_t status)
 {
+	const struct dmr_map *map;
 	bool writes;
 
 	if (f->state != DMR_FAULT_NONE || !dmr_medium_error(status) || !f->iter.bi_size)
@@ -294,7 +295,11 @@ static bool dmr_fault_wants(const struct dmr_core *core, const struct bio *bio,
 	if (READ_ONCE(core->auto_) == DMR_AUTO_ON)
 		return !READ_ONCE(core->readonly) || !writes;
 	/* By hand, or too late: but what is lost can be written still. */
-	return writes && (READ_ONCE(core->lost) || READ_ONCE(core->pending));
+	rcu_read_lock();
+	map = dmr_map_of(core);
+	writes = writes && (READ_ONCE(map->lost) || READ_ONCE(map->pending));
+	rcu_read_unlock();
+	return writes;
 }
 
 bool dmr_fault_take(struct dmr_core *core, struct bio *bio, blk_status_t status)

@@ -32,22 +32,22 @@ void dmr_batch_exit(struct dmr_batch *batch)
 	kvfree(batch->remaps);
 }
 
-static void dmr_map_count(struct dmr_core *core, u8 flags, s64 sectors)
+static void dmr_map_count(struct dmr_map *map, u8 flags, s64 sectors)
 {
 	/* What is being added is as it was on main, to whoever asks. */
 	if (flags & DMR_ADDING)
 		return;
 	if (flags & DMR_LOST)
-		WRITE_ONCE(core->lost, core->lost + sectors);
+		WRITE_ONCE(map->lost, map->lost + sectors);
 	if (flags & DMR_PENDING)
-		WRITE_ONCE(core->pending, core->pending + sectors);
+		WRITE_ONCE(map->pending, map->pending + sectors);
 	if ((flags & (DMR_PENDING | DMR_HOLE)) == DMR_PENDING)
-		core->nr_pending += sectors < 0 ? -1 : 1;
+		map->nr_pending += sectors < 0 ? -1 : 1;
 }
 
-static void dmr_hole_link(struct dmr_core *core, struct dmr_remap *hole)
+static void dmr_hole_link(struct dmr_map *map, struct dmr_remap *hole)
 {
-	struct rb_node **link = &core->holes.rb_node;
+	struct rb_node **link = &map->holes.rb_node;
 	struct rb_node *parent = NULL;
 
 	while (*link) {
@@ -56,59 +56,59 @@ static void dmr_hole_link(struct dmr_core *core, struct dmr_remap *hole)
 		       &parent->rb_left : &parent->rb_right;
 	}
 	rb_link_node(&hole->ext.node, parent, link);
-	rb_insert_color(&hole->ext.node, &core->holes);
+	rb_insert_color(&hole->ext.node, &map->holes);
 }
 
-void dmr_map_insert(struct dmr_core *core, struct dmr_remap *remap)
+void dmr_map_insert(struct dmr_map *map, struct dmr_remap *remap)
 {
 	u8 flags = remap->ext.flags;
 
 	/* Before anything can be written there: a flush goes by it. */
 	if (!(flags & DMR_HOLE))
-		WRITE_ONCE(core->mapped, core->mapped + 1);
-	dmr_table_insert(&core->table, remap);
-	dmr_map_count(core, flags, remap->ext.len);
+		WRITE_ONCE(map->mapped, map->mapped + 1);
+	dmr_table_insert(&map->table, remap);
+	dmr_map_count(map, flags, remap->ext.len);
 	if (!(flags & DMR_HOLE))
 		return;
-	core->nr_holes++;
-	core->hole_sectors += remap->ext.len;
-	dmr_hole_link(core, remap);
+	map->nr_holes++;
+	map->hole_sectors += remap->ext.len;
+	dmr_hole_link(map, remap);
 }
 
-void dmr_map_remove(struct dmr_core *core, struct dmr_remap *remap)
+void dmr_map_remove(struct dmr_map *map, struct dmr_remap *remap)
 {
 	u8 flags = remap->ext.flags;
 
-	dmr_table_remove(&core->table, remap);
-	dmr_map_count(core, flags, -remap->ext.len);
+	dmr_table_remove(&map->table, remap);
+	dmr_map_count(map, flags, -remap->ext.len);
 	if (!(flags & DMR_HOLE)) {
-		WRITE_ONCE(core->mapped, core->mapped - 1);
+		WRITE_ONCE(map->mapped, map->mapped - 1);
 		return;
 	}
-	core->nr_holes--;
-	core->hole_sectors -= remap->ext.len;
-	rb_erase(&remap->ext.node, &core->holes);
+	map->nr_holes--;
+	map->hole_sectors -= remap->ext.len;
+	rb_erase(&remap->ext.node, &map->holes);
 	RB_CLEAR_NODE(&remap->ext.node);
 }
 
-void dmr_map_flags(struct dmr_core *core, struct dmr_remap *remap, u8 set, u8 clear)
+void dmr_map_flags(struct dmr_map *map, struct dmr_remap *remap, u8 set, u8 clear)
 {
 	u8 flags = remap->ext.flags;
 
-	dmr_map_count(core, flags, -remap->ext.len);
+	dmr_map_count(map, flags, -remap->ext.len);
 	flags = (flags & ~clear) | set;
-	dmr_map_count(core, flags, remap->ext.len);
+	dmr_map_count(map, flags, remap->ext.len);
 	/* Pairs with dmr_route(): the move, or what it left, is all there. */
 	smp_store_release(&remap->ext.flags, flags);
 }
 
-struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
+struct dmr_remap *dmr_next(struct dmr_map *map, u64 from)
 {
 	struct dmr_remap *remap;
 
 	do {
 		rcu_read_lock();
-		remap = dmr_table_next(&core->table, from);
+		remap = dmr_table_next(&map->table, from);
 		rcu_read_unlock();
 		if (remap)
 			from = dmr_remap_end(remap);
@@ -116,13 +116,13 @@ struct dmr_remap *dmr_next(struct dmr_core *core, u64 from)
 	return remap;
 }
 
-struct dmr_remap *dmr_mapped(struct dmr_core *core, u64 first, u64 last)
+struct dmr_remap *dmr_mapped(struct dmr_map *map, u64 first, u64 last)
 {
 	struct dmr_run run;
 
 	for (u64 from = first; from < last; from = run.end) {
 		rcu_read_lock();
-		dmr_table_lookup(&core->table, from, last, &run);
+		dmr_table_lookup(&map->table, from, last, &run);
 		rcu_read_unlock();
 		if (run.remap && !(run.remap->ext.flags & DMR_HOLE))
 			return run.remap;
@@ -130,9 +130,9 @@ struct dmr_remap *dmr_mapped(struct dmr_core *core, u64 first, u64 last)
 	return NULL;
 }
 
-struct dmr_remap *dmr_next_hole(const struct dmr_core *core, u64 from)
+struct dmr_remap *dmr_next_hole(const struct dmr_map *map, u64 from)
 {
-	struct rb_node *node = core->holes.rb_node;
+	struct rb_node *node = map->holes.rb_node;
 	struct dmr_remap *found = NULL;
 
 	while (node) {
@@ -183,6 +183,7 @@ struct dmr_remap *dmr_reserve_take(struct dmr_core *core)
 static int dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first,
 			u64 last, struct dmr_batch *taken)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	u64 from[3] = { hole->start, max(first, hole->start), last };
 	u64 to[3] = { first, min(last, dmr_remap_end(hole)), dmr_remap_end(hole) };
 	struct dmr_remap *parts[3] = {};
@@ -207,11 +208,11 @@ static int dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first
 	}
 
 	/* For a moment its sectors are as any others: no harm is in that. */
-	dmr_map_remove(core, hole);
+	dmr_map_remove(map, hole);
 	if (parts[0])
-		dmr_map_insert(core, parts[0]);
+		dmr_map_insert(map, parts[0]);
 	if (parts[2])
-		dmr_map_insert(core, parts[2]);
+		dmr_map_insert(map, parts[2]);
 	synchronize_rcu();
 	dmr_remap_free(hole);
 	dmr_core_counted(core);
@@ -223,7 +224,7 @@ int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch 
 	struct dmr_remap *hole;
 	int r = 0;
 
-	while (!r && (hole = dmr_next_hole(core, first)) && hole->start < last)
+	while (!r && (hole = dmr_next_hole(dmr_map_of(core), first)) && hole->start < last)
 		r = dmr_hole_cut(core, hole, first, last, taken);
 	return r;
 }
@@ -231,6 +232,7 @@ int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch 
 /* Those runs of a hole that are not mapped are holes of their own now. */
 static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	u64 end = dmr_remap_end(hole);
 	struct dmr_run run;
 
@@ -238,13 +240,13 @@ static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole)
 		struct dmr_remap *part;
 
 		rcu_read_lock();
-		dmr_table_lookup(&core->table, from, end, &run);
+		dmr_table_lookup(&map->table, from, end, &run);
 		rcu_read_unlock();
 		if (run.remap)
 			continue;
 		part = dmr_remap_part(hole, from, run.end);
 		if (part)
-			dmr_map_insert(core, part);
+			dmr_map_insert(map, part);
 	}
 }
 
@@ -261,27 +263,28 @@ void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken)
 
 void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *hole;
 	u64 from = 0;
 
-	while ((hole = dmr_next_hole(core, from))) {
+	while ((hole = dmr_next_hole(map, from))) {
 		from = dmr_remap_end(hole);
 		/* What is held for a doubt goes when that is settled. */
 		if (hole->ext.flags & DMR_DOUBT ||
 		    (from <= len && !((hole->start | hole->ext.len) & (block - 1))))
 			continue;
-		dmr_map_remove(core, hole);
+		dmr_map_remove(map, hole);
 		synchronize_rcu();
 		dmr_remap_free(hole);
 	}
 	dmr_core_counted(core);
 }
 
-bool dmr_asides_misfit(const struct dmr_core *core, unsigned int block)
+bool dmr_asides_misfit(const struct dmr_map *map, unsigned int block)
 {
 	struct rb_node *node;
 
-	for (node = rb_first(&core->spare.used); node; node = rb_next(node)) {
+	for (node = rb_first(&map->spare.used); node; node = rb_next(node)) {
 		const struct dmr_extent *ext = rb_entry(node, struct dmr_extent, node);
 
 		if (ext->flags & DMR_ASIDE && (ext->start | ext->len) & (block - 1))
@@ -293,6 +296,7 @@ bool dmr_asides_misfit(const struct dmr_core *core, unsigned int block)
 
 void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *in_table[] = { split->left, split->mid, split->right };
 	struct dmr_remap *on_spare[] = { split->left, split->place, split->right };
 	struct dmr_extent *parts[3];
@@ -300,16 +304,16 @@ void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split)
 
 	for (int i = 0; i < 3; i++)
 		if (in_table[i])
-			dmr_map_insert(core, in_table[i]);
+			dmr_map_insert(map, in_table[i]);
 	/* Lest a reader miss the parts, which came behind him, and then the whole. */
 	synchronize_rcu();
-	dmr_map_remove(core, split->whole);
+	dmr_map_remove(map, split->whole);
 	synchronize_rcu();
 
 	for (int i = 0; i < 3; i++)
 		if (on_spare[i])
 			parts[nr++] = &on_spare[i]->ext;
-	dmr_spare_cut(&core->spare, &split->whole->ext, parts, nr);
+	dmr_spare_cut(&map->spare, &split->whole->ext, parts, nr);
 	dmr_remap_free(split->whole);
 	dmr_core_counted(core);
 }
@@ -332,7 +336,7 @@ static int dmr_pending_split(struct dmr_core *core, struct dmr_remap *remap, u64
 	struct dmr_split split = { .whole = remap };
 
 	if (first == remap->start && last == end) {
-		dmr_map_flags(core, remap, DMR_PENDING, 0);
+		dmr_map_flags(dmr_map_of(core), remap, DMR_PENDING, 0);
 		return 0;
 	}
 	if (remap->start < first)
@@ -360,7 +364,7 @@ static int dmr_pending_hole(struct dmr_core *core, u64 first, u64 last)
 	hole->start = first;
 	hole->ext.len = last - first;
 	hole->ext.flags = DMR_HOLE | DMR_PENDING;
-	dmr_map_insert(core, hole);
+	dmr_map_insert(dmr_map_of(core), hole);
 	dmr_core_counted(core);
 	return 0;
 }
@@ -372,7 +376,7 @@ int dmr_pending_set(struct dmr_core *core, u64 first, u64 last)
 
 	for (u64 from = first; from < last && !r; from = run.end) {
 		rcu_read_lock();
-		dmr_table_lookup(&core->table, from, last, &run);
+		dmr_table_lookup(&dmr_map_of(core)->table, from, last, &run);
 		rcu_read_unlock();
 		if (!run.remap)
 			r = dmr_pending_hole(core, from, run.end);
@@ -384,18 +388,18 @@ int dmr_pending_set(struct dmr_core *core, u64 first, u64 last)
 	return r;
 }
 
-void dmr_asides_free(struct dmr_core *core)
+void dmr_asides_free(struct dmr_map *map)
 {
 	struct rb_node *node, *next;
 
-	for (node = rb_first(&core->spare.used); node; node = next) {
+	for (node = rb_first(&map->spare.used); node; node = next) {
 		struct dmr_remap *remap = rb_entry(node, struct dmr_remap, ext.node);
 
 		next = rb_next(node);
 		if (!(rb_entry(node, struct dmr_extent, node)->flags & DMR_ASIDE))
 			continue;
-		dmr_spare_give(&core->spare, &remap->ext);
+		dmr_spare_give(&map->spare, &remap->ext);
 		dmr_remap_free(remap);
 	}
-	core->nr_aside = 0;
+	map->nr_aside = 0;
 }

@@ -33,25 +33,25 @@ struct dmr_remap *dmr_reserve_take(struct dmr_core *core);
  *
  * See dmr_table_insert(). Context: the change lock; does not sleep.
  */
-void dmr_map_insert(struct dmr_core *core, struct dmr_remap *remap);
+void dmr_map_insert(struct dmr_map *map, struct dmr_remap *remap);
 
 /* Unpublish it; readers may hold it until a grace period has passed. */
-void dmr_map_remove(struct dmr_core *core, struct dmr_remap *remap);
+void dmr_map_remove(struct dmr_map *map, struct dmr_remap *remap);
 
 /* Change what the flags of an entry of the table say. */
-void dmr_map_flags(struct dmr_core *core, struct dmr_remap *remap, u8 set, u8 clear);
+void dmr_map_flags(struct dmr_map *map, struct dmr_remap *remap, u8 set, u8 clear);
 
 /*
  * The first remap that ends above @from, or NULL; holes are none. No remap goes but by
  * the caller, while it has the lock.
  */
-struct dmr_remap *dmr_next(struct dmr_core *core, u64 from);
+struct dmr_remap *dmr_next(struct dmr_map *map, u64 from);
 
 /* A remap of some sector from @first to before @last, or NULL. */
-struct dmr_remap *dmr_mapped(struct dmr_core *core, u64 first, u64 last);
+struct dmr_remap *dmr_mapped(struct dmr_map *map, u64 first, u64 last);
 
 /* The first hole that ends above @from, or NULL. */
-struct dmr_remap *dmr_next_hole(const struct dmr_core *core, u64 from);
+struct dmr_remap *dmr_next_hole(const struct dmr_map *map, u64 from);
 
 /**
  * dmr_remap_part - some sectors of a remap as a remap of their own
@@ -102,7 +102,7 @@ void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken);
 void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block);
 
 /* Would a logical block misalign what was put aside? Context: the change lock. */
-bool dmr_asides_misfit(const struct dmr_core *core, unsigned int block);
+bool dmr_asides_misfit(const struct dmr_map *map, unsigned int block);
 
 /**
  * struct dmr_split - a remap that is replaced by its parts
@@ -144,6 +144,6 @@ void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split);
 int dmr_pending_set(struct dmr_core *core, u64 first, u64 last);
 
 /* Free what was put aside. */
-void dmr_asides_free(struct dmr_core *core);
+void dmr_asides_free(struct dmr_map *map);
 
 #endif /* DMR_MAP_H */

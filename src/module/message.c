@@ -160,7 +160,7 @@ static int dmr_parse_remap(struct dmr_core *core, char **argv,
 		r = dmr_check_main(core, start, len);
 	if (!r && strcmp(argv[1], "auto")) {
 		r = dmr_check_range(core, "spare", spare, len,
-				    dmr_spare_size(&core->spare));
+				    dmr_core_spare_size(core));
 		if (!r)
 			r = dmr_check_aligned(core, "spare sector", spare);
 	}
@@ -282,7 +282,7 @@ static int dmr_add_remaps(struct dmr_core *core, struct dmr_call *call)
 /* Without a length a remap is named by its first sector, and none but that. */
 static int dmr_find_whole(struct dmr_core *core, u64 start, u64 *len)
 {
-	const struct dmr_remap *remap = dmr_mapped(core, start, start + 1);
+	const struct dmr_remap *remap = dmr_mapped(dmr_map_of(core), start, start + 1);
 
 	if (!remap)
 		return dmr_refuse(core, -ENOENT, "main sector %llu is not remapped",
@@ -335,6 +335,7 @@ static int dmr_remove_remap(struct dmr_core *core, struct dmr_call *call)
 /* A window at a time, each for good: a large map need not be copied twice over. */
 static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	bool nocopy = dmr_take_nocopy(call);
 	struct dmr_removed removed = {};
 	u64 last = 0;
@@ -344,7 +345,7 @@ static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
 		return dmr_refuse(core, -EINVAL, "clear_all does not know the word '" DMR_WORD "'",
 				  call->argv[0]);
 
-	while (core->remaps) {
+	while (map->remaps) {
 		u64 first = dmr_next_window(core, last, &last);
 
 		r = -EINTR;
@@ -354,7 +355,7 @@ static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
 			return dmr_refuse(core, r,
 					  "clear_all ended at main sector %llu: %llu remaps removed, %llu left",
 					  first, removed.remaps,
-					  core->remaps);
+					  map->remaps);
 	}
 	return dmr_reply(call, "remaps=%llu sectors=%llu", removed.remaps,
 			 removed.sectors);
@@ -374,7 +375,7 @@ static const char *dmr_query_run(struct dmr_core *core, u64 start, u64 end, u64 
 	struct dmr_run run;
 
 	rcu_read_lock();
-	dmr_table_lookup(&core->table, start, end, &run);
+	dmr_table_lookup(&dmr_map_of(core)->table, start, end, &run);
 	if (run.remap) {
 		u8 flags = READ_ONCE(run.remap->ext.flags);
 
@@ -438,7 +439,7 @@ static bool dmr_list_next(struct dmr_core *core, const struct dmr_listing *what,
 
 	while (!listed) {
 		rcu_read_lock();
-		remap = dmr_table_next(&core->table, *from);
+		remap = dmr_table_next(&dmr_map_of(core)->table, *from);
 		if (remap) {
 			row[0] = remap->start;
 			row[1] = remap->ext.start;
@@ -484,6 +485,7 @@ static int dmr_list_table(struct dmr_core *core, struct dmr_call *call,
 static int dmr_list_aside(struct dmr_core *core, struct dmr_call *call, u64 from, u64 rows)
 {
 	unsigned int maxlen = call->maxlen;
+	const struct dmr_spare *sp;
 	char *result = call->result;
 	struct dmr_extent *ext;
 	size_t sz = 0;
@@ -491,7 +493,8 @@ static int dmr_list_aside(struct dmr_core *core, struct dmr_call *call, u64 from
 	/* They are in no table that could be read without the lock. */
 	if (mutex_lock_killable(&core->change))
 		return dmr_refuse(core, -EINTR, "list was killed while it waited its turn");
-	for (; rows && (ext = dmr_spare_next(&core->spare, from)); from = ext->start + 1) {
+	sp = &dmr_map_of(core)->spare;
+	for (; rows && (ext = dmr_spare_next(sp, from)); from = ext->start + 1) {
 		if (!(ext->flags & DMR_ASIDE))
 			continue;
 		DMEMIT("%llu %llu\n", ext->start, ext->len);
@@ -522,7 +525,7 @@ static int dmr_list(struct dmr_core *core, struct dmr_call *call)
 	if (r)
 		return r;
 	if (aside)
-		len = dmr_spare_size(&core->spare);
+		len = dmr_core_spare_size(core);
 	/* The end itself is where the last page leaves off. */
 	if (from > len)
 		return dmr_refuse(core, -ERANGE,
@@ -599,11 +602,13 @@ static int dmr_health(struct dmr_core *core, struct dmr_call *call)
 	char text[DMR_REFUSAL_LEN];
 	size_t sz = 0;
 
+	rcu_read_lock();
 	DMEMIT("state=%s read_errors=%lld write_errors=%lld flush_errors=%lld\n",
 	       dmr_core_state(core),
 	       (s64)atomic64_read(&core->stats[DMR_STAT_READ_ERRORS]),
 	       (s64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]),
 	       (s64)atomic64_read(&core->stats[DMR_STAT_FLUSH_ERRORS]));
+	rcu_read_unlock();
 	for (int i = 0; i < DMR_NR_REFUSALS; i++)
 		if (dmr_refusal(core, i, text))
 			DMEMIT("refused: %s\n", text);

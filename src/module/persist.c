@@ -11,9 +11,9 @@
 #include <linux/uuid.h>
 #include <linux/vmalloc.h>
 
-static struct dmr_core *dmr_core_of_meta(struct dmr_meta *m)
+static struct dmr_map *dmr_map_of_meta(struct dmr_meta *m)
 {
-	return container_of(m, struct dmr_core, meta);
+	return container_of(m, struct dmr_map, meta);
 }
 
 /*
@@ -25,7 +25,7 @@ static struct dmr_core *dmr_core_of_meta(struct dmr_meta *m)
 static int dmr_persist_io(struct dmr_meta *m, blk_opf_t opf, u64 sector, void *data,
 			  unsigned int blocks)
 {
-	struct block_device *bdev = dmr_core_of_meta(m)->spare_bdev;
+	struct block_device *bdev = dmr_map_of_meta(m)->bdev;
 	unsigned int bytes = blocks * DMR_BLOCK_SIZE, len;
 	struct bio_vec vecs[DMR_META_CHUNK];
 	struct bio bio;
@@ -63,10 +63,10 @@ static int dmr_persist_write(struct dmr_meta *m, u64 sector, const void *data,
 	return dmr_persist_io(m, opf, sector, (void *)data, blocks);
 }
 
-/* All that is kept of the spare, but not by a remap, is part of the core. */
-static bool dmr_is_remap(const struct dmr_core *core, const struct dmr_extent *ext)
+/* All that is kept of the spare, but not by a remap, is part of the map. */
+static bool dmr_is_remap(const struct dmr_map *map, const struct dmr_extent *ext)
 {
-	return (void *)ext < (void *)core || (void *)ext >= (void *)(core + 1);
+	return (void *)ext < (void *)map || (void *)ext >= (void *)(map + 1);
 }
 
 static void dmr_change_map(struct dmr_change *change, const struct dmr_remap *remap)
@@ -125,19 +125,20 @@ static int dmr_each_extent(struct dmr_meta *m, const struct dmr_remap *remap,
 
 static int dmr_persist_each(struct dmr_meta *m, dmr_change_fn fn)
 {
-	struct dmr_core *core = dmr_core_of_meta(m);
+	struct dmr_map *map = dmr_map_of_meta(m);
+	const struct dmr_core *core = map->core;
 	struct dmr_change change;
 	struct rb_node *node;
 	int r = 0;
 
-	for (node = rb_first(&core->spare.used); node && !r; node = rb_next(node)) {
+	for (node = rb_first(&map->spare.used); node && !r; node = rb_next(node)) {
 		const struct dmr_extent *ext = rb_entry(node, struct dmr_extent, node);
 
-		if (dmr_is_remap(core, ext))
+		if (dmr_is_remap(map, ext))
 			r = dmr_each_extent(m, container_of(ext, struct dmr_remap, ext), fn);
 		cond_resched();
 	}
-	for (node = rb_first(&core->holes); node && !r; node = rb_next(node)) {
+	for (node = rb_first(&map->holes); node && !r; node = rb_next(node)) {
 		const struct dmr_remap *hole = rb_entry(node, struct dmr_remap, ext.node);
 
 		dmr_change_pending(&change, hole);
@@ -155,35 +156,35 @@ static int dmr_persist_each(struct dmr_meta *m, dmr_change_fn fn)
 /* At most: remaps, some of which may be pending; holes; what is aside; the scrub. */
 static u64 dmr_persist_count(struct dmr_meta *m)
 {
-	const struct dmr_core *core = dmr_core_of_meta(m);
+	const struct dmr_map *map = dmr_map_of_meta(m);
 
-	return core->remaps + core->nr_pending + core->nr_holes + core->nr_aside + 1;
+	return map->remaps + map->nr_pending + map->nr_holes + map->nr_aside + 1;
 }
 
 /* Areas are whole blocks of the log and of main. */
 static int dmr_persist_take(struct dmr_meta *m, struct dmr_extent *area)
 {
-	struct dmr_core *core = dmr_core_of_meta(m);
+	struct dmr_map *map = dmr_map_of_meta(m);
 	u64 unit = max_t(u64, DMR_BLOCK_SECTORS, m->block);
 	u64 room = area->len + unit - 1, start, gap;
 
 	if (area->start == DMR_LOWEST) {
-		if (!dmr_spare_find(&core->spare, room, &start))
+		if (!dmr_spare_find(&map->spare, room, &start))
 			return -ENOSPC;
 		area->start = round_up(start, unit);
 	} else if (area->start == DMR_HIGHEST) {
-		gap = dmr_spare_find_last(&core->spare, room, &start);
+		gap = dmr_spare_find_last(&map->spare, room, &start);
 		if (!gap)
 			return -ENOSPC;
 		area->start = round_down(start + gap - area->len, unit);
 	}
 	area->flags = 0;
-	return dmr_spare_take(&core->spare, area);
+	return dmr_spare_take(&map->spare, area);
 }
 
 static void dmr_persist_give(struct dmr_meta *m, struct dmr_extent *area)
 {
-	dmr_spare_give(&dmr_core_of_meta(m)->spare, area);
+	dmr_spare_give(&dmr_map_of_meta(m)->spare, area);
 }
 
 __printf(2, 3)
@@ -194,7 +195,7 @@ static void dmr_persist_problem(struct dmr_meta *m, const char *fmt, ...)
 
 	va_start(args, fmt);
 	text.va = &args;
-	DMWARN_LIMIT("%s: metadata: %pV", dm_device_name(dmr_core_of_meta(m)->md), &text);
+	DMWARN_LIMIT("%s: metadata: %pV", dm_device_name(dmr_map_of_meta(m)->core->md), &text);
 	va_end(args);
 }
 
@@ -207,42 +208,48 @@ static void dmr_persist_problem(struct dmr_meta *m, const char *fmt, ...)
 /* To be freed when readers are gone: their place on the spare is free for a link. */
 static void dmr_doom(struct dmr_core *core, struct dmr_remap *remap)
 {
-	remap->ext.node.rb_right = core->doomed;
-	core->doomed = &remap->ext.node;
+	struct dmr_map *map = dmr_map_of(core);
+
+	remap->ext.node.rb_right = map->doomed;
+	map->doomed = &remap->ext.node;
 }
 
 /* Free what a replay has left over, and what it took out again. */
 static void dmr_replay_end(struct dmr_core *core)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct rb_node *node, *next;
 
-	while (core->nr_stock)
-		dmr_remap_free(core->stock[--core->nr_stock]);
+	while (map->nr_stock)
+		dmr_remap_free(map->stock[--map->nr_stock]);
 	synchronize_rcu();
-	for (node = core->doomed; node; node = next) {
+	for (node = map->doomed; node; node = next) {
 		next = node->rb_right;
 		dmr_remap_free(rb_entry(node, struct dmr_remap, ext.node));
 		cond_resched();
 	}
-	core->doomed = NULL;
+	map->doomed = NULL;
 }
 
 static bool dmr_change_fits(const struct dmr_core *core, const struct dmr_change *change)
 {
-	u64 len = core->meta.len;
+	struct dmr_map *map = dmr_map_of(core);
+	u64 len = map->meta.len;
 
 	return change->len && change->len <= len && change->main <= len - change->len &&
-	       !((change->main | change->spare | change->len) & (core->meta.block - 1));
+	       !((change->main | change->spare | change->len) & (map->meta.block - 1));
 }
 
 static struct dmr_remap *dmr_replay_remap(struct dmr_core *core)
 {
-	if (!core->nr_stock) {
-		if (!dmr_remap_alloc_many(core->stock, DMR_STOCK))
+	struct dmr_map *map = dmr_map_of(core);
+
+	if (!map->nr_stock) {
+		if (!dmr_remap_alloc_many(map->stock, DMR_STOCK))
 			return NULL;
-		core->nr_stock = DMR_STOCK;
+		map->nr_stock = DMR_STOCK;
 	}
-	return core->stock[--core->nr_stock];
+	return map->stock[--map->nr_stock];
 }
 
 /* An extent of the spare, as a change has it. */
@@ -257,7 +264,7 @@ static int dmr_replay_take(struct dmr_core *core, const struct dmr_change *chang
 	remap->ext.start = change->spare;
 	remap->ext.len = change->len;
 	remap->ext.flags = flags;
-	if (dmr_spare_take(&core->spare, &remap->ext)) {
+	if (dmr_spare_take(&dmr_map_of(core)->spare, &remap->ext)) {
 		dmr_remap_free(remap);
 		return -EUCLEAN;
 	}
@@ -267,19 +274,20 @@ static int dmr_replay_take(struct dmr_core *core, const struct dmr_change *chang
 
 static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	u8 flags = change->type == DMR_RECORD_LOST ? DMR_LOST : 0;
 	u64 end = change->main + change->len;
 	struct dmr_remap *remap;
 	int r = 0;
 
-	if (dmr_mapped(core, change->main, end))
+	if (dmr_mapped(map, change->main, end))
 		return -EUCLEAN;
-	if (core->nr_holes)
+	if (map->nr_holes)
 		r = dmr_holes_take(core, change->main, end, NULL);
 	if (!r)
 		r = dmr_replay_take(core, change, flags, &remap);
 	if (!r)
-		dmr_map_insert(core, remap);
+		dmr_map_insert(map, remap);
 	return r;
 }
 
@@ -289,7 +297,7 @@ static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *chan
 	int r = dmr_replay_take(core, change, DMR_ASIDE, &aside);
 
 	if (!r)
-		core->nr_aside++;
+		dmr_map_of(core)->nr_aside++;
 	return r;
 }
 
@@ -297,12 +305,13 @@ static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *chan
 static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 first,
 			  u64 last)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	u64 from[2] = { remap->start, max(last, remap->start) };
 	u64 to[2] = { min(first, dmr_remap_end(remap)), dmr_remap_end(remap) };
 	struct dmr_extent *parts[2];
 	unsigned int nr = 0;
 
-	dmr_map_remove(core, remap);
+	dmr_map_remove(map, remap);
 	for (int i = 0; i < 2; i++) {
 		struct dmr_remap *part;
 
@@ -314,10 +323,10 @@ static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 fi
 			dmr_doom(core, remap);
 			return -ENOMEM;
 		}
-		dmr_map_insert(core, part);
+		dmr_map_insert(map, part);
 		parts[nr++] = &part->ext;
 	}
-	dmr_spare_cut(&core->spare, &remap->ext, parts, nr);
+	dmr_spare_cut(&map->spare, &remap->ext, parts, nr);
 	dmr_doom(core, remap);
 	return 0;
 }
@@ -328,7 +337,7 @@ static int dmr_replay_unmap(struct dmr_core *core, const struct dmr_change *chan
 	int r = 0;
 
 	while (from < last && !r) {
-		struct dmr_remap *remap = dmr_next(core, from);
+		struct dmr_remap *remap = dmr_next(dmr_map_of(core), from);
 
 		if (!remap || remap->start >= last)
 			break;
@@ -352,7 +361,7 @@ static int dmr_replay_scrub(struct dmr_core *core, const struct dmr_change *chan
 
 static int dmr_persist_apply(struct dmr_meta *m, const struct dmr_change *change)
 {
-	struct dmr_core *core = dmr_core_of_meta(m);
+	struct dmr_core *core = dmr_map_of_meta(m)->core;
 
 	cond_resched();
 	if (change->type == DMR_RECORD_SCRUB)
@@ -392,26 +401,25 @@ static const struct dmr_meta_ops dmr_persist_ops = {
  *----------------------------------------------------------------
  */
 
-int dmr_persist_init(struct dmr_core *core, const struct dmr_user *u)
+int dmr_persist_init(struct dmr_map *map)
 {
-	core->volatile_ = u->volatile_;
-	if (core->volatile_)
+	if (map->core->volatile_)
 		return 0;
-	core->meta.ops = &dmr_persist_ops;
-	core->meta.buffer = vmalloc(DMR_META_BUFFER);
-	return core->meta.buffer ? 0 : -ENOMEM;
+	map->meta.ops = &dmr_persist_ops;
+	map->meta.buffer = vmalloc(DMR_META_BUFFER);
+	return map->meta.buffer ? 0 : -ENOMEM;
 }
 
-void dmr_persist_exit(struct dmr_core *core)
+void dmr_persist_exit(struct dmr_map *map)
 {
-	vfree(core->meta.buffer);
+	vfree(map->meta.buffer);
 }
 
 /* Does what the superblock says of the main device suit the table? */
 static int dmr_persist_suits(const struct dmr_core *core, const struct dmr_user *u,
 			     char **error)
 {
-	const struct dmr_meta *m = &core->meta;
+	const struct dmr_meta *m = &dmr_map_of(core)->meta;
 
 	if (m->len != u->len && !u->resize) {
 		*error = "Spare belongs to a main device of another length (see resize)";
@@ -427,7 +435,7 @@ static int dmr_persist_suits(const struct dmr_core *core, const struct dmr_user 
 static int dmr_persist_probe(struct dmr_core *core, const struct dmr_user *u,
 			     char **error)
 {
-	struct dmr_meta *m = &core->meta;
+	struct dmr_meta *m = &dmr_map_of(core)->meta;
 	int r;
 
 	m->size = dmr_user_spare_size(u);
@@ -470,7 +478,7 @@ static int dmr_persist_look(struct dmr_core *core, const struct dmr_user *u,
 	if (r)
 		return r == -ENODATA ? 0 : r;
 	*error = "Spare's metadata is damaged";
-	return dmr_meta_find(&core->meta);
+	return dmr_meta_find(&dmr_map_of(core)->meta);
 }
 
 int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **error)
@@ -485,7 +493,10 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 		return 0;
 	if (READ_ONCE(core->loaded)) {
 		*error = "Option format while the device is in use";
-		return u->format ? -EBUSY : dmr_persist_suits(core, u, error);
+		rcu_read_lock();
+		r = u->format ? -EBUSY : dmr_persist_suits(core, u, error);
+		rcu_read_unlock();
+		return r;
 	}
 	/* Another table may be reading it too; if it loads it, resuming this one tells. */
 	mutex_lock(&core->change);
@@ -498,31 +509,32 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 /* Half a map is none. */
 static void dmr_persist_drop(struct dmr_core *core)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *remap;
 	u64 from = 0;
 
 	/* Before the nodes of others are used for a link. */
-	dmr_asides_free(core);
+	dmr_asides_free(map);
 	core->scrub.rate = 0;
-	while ((remap = dmr_next(core, from))) {
+	while ((remap = dmr_next(map, from))) {
 		from = dmr_remap_end(remap);
-		dmr_map_remove(core, remap);
+		dmr_map_remove(map, remap);
 		dmr_doom(core, remap);
 		cond_resched();
 	}
-	while ((remap = dmr_next_hole(core, 0))) {
-		dmr_map_remove(core, remap);
+	while ((remap = dmr_next_hole(map, 0))) {
+		dmr_map_remove(map, remap);
 		dmr_doom(core, remap);
 	}
 	dmr_core_counted(core);
 	/* With all that was taken. */
-	dmr_spare_init(&core->spare, core->spare.head.len, dmr_spare_size(&core->spare));
+	dmr_spare_init(&map->spare, map->spare.head.len, dmr_spare_size(&map->spare));
 }
 
 static int dmr_persist_format(struct dmr_core *core, const struct dmr_user *u,
 			      char **error)
 {
-	struct dmr_meta *m = &core->meta;
+	struct dmr_meta *m = &dmr_map_of(core)->meta;
 	int r;
 
 	m->len = u->len;
@@ -549,8 +561,9 @@ static void dmr_persist_settled(struct dmr_core *core)
 static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 			      char **error)
 {
-	struct dmr_meta *m = &core->meta;
-	u64 size = dmr_spare_size(&core->spare);
+	struct dmr_map *map = dmr_map_of(core);
+	struct dmr_meta *m = &map->meta;
+	u64 size = dmr_spare_size(&map->spare);
 	bool news = m->len != u->len || m->spare_size != size ||
 		    m->block != dmr_user_block(u) ||
 		    (u->main_id[0] && strcmp(m->main_id, u->main_id));
@@ -584,15 +597,16 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
 			    char **error)
 {
-	int r = dmr_meta_find(&core->meta);
+	struct dmr_map *map = dmr_map_of(core);
+	int r = dmr_meta_find(&map->meta);
 
 	/* The log may speak of all that was mapped, above the table's end too. */
 	if (!r)
-		r = dmr_table_extend(&core->table, core->meta.len);
+		r = dmr_table_extend(&map->table, map->meta.len);
 	if (!r)
-		r = dmr_core_expect(core, core->meta.records);
+		r = dmr_core_expect(core, map->meta.records);
 	if (!r)
-		r = dmr_meta_load(&core->meta);
+		r = dmr_meta_load(&map->meta);
 	if (r) {
 		*error = r == -ENOMEM ? "No memory for the remaps" :
 					"Spare's metadata is damaged";
@@ -601,7 +615,7 @@ static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
 	dmr_core_counted(core);
 	/* They may be fewer than were ever added. */
 	dmr_core_resize(core);
-	DMINFO("%s: %llu remaps loaded", dm_device_name(core->md), core->remaps);
+	DMINFO("%s: %llu remaps loaded", dm_device_name(core->md), map->remaps);
 	return 0;
 }
 
@@ -615,7 +629,7 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 	} else if (!r) {
 		r = dmr_persist_load(core, u, error);
 		*error = r ? *error : dmr_core_misfit(core, u);
-		if (!r && !*error && dmr_asides_misfit(core, dmr_user_block(u)))
+		if (!r && !*error && dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u)))
 			*error = "Main device's logical block misaligns what was put aside";
 		if (!r && *error)
 			r = -EINVAL;
@@ -631,8 +645,10 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 /* An older image of the spare under the core would be written on. */
 static int dmr_persist_same(struct dmr_core *core, char **error)
 {
+	struct dmr_map *map = dmr_map_of(core);
+
 	*error = "Spare holds other metadata than when it was left";
-	return dmr_meta_behind(&core->meta) ? 0 : dmr_meta_same(&core->meta);
+	return dmr_meta_behind(&map->meta) ? 0 : dmr_meta_same(&map->meta);
 }
 
 int dmr_persist_again(struct dmr_core *core)
@@ -683,24 +699,25 @@ int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
 
 int dmr_persist_settle(struct dmr_core *core)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	int r = 0;
 
-	if (core->volatile_ || !dmr_meta_behind(&core->meta))
+	if (core->volatile_ || !dmr_meta_behind(&map->meta))
 		return 0;
-	r = dmr_meta_resume(&core->meta);
+	r = dmr_meta_resume(&map->meta);
 	if (r)
 		return dmr_refuse(core, -EIO,
 				  "the metadata on the spare cannot be written (error %d): no remap can be changed",
 				  r);
 	DMINFO("%s: metadata is %s again", dm_device_name(core->md),
-	       dmr_meta_state(&core->meta));
+	       dmr_meta_state(&map->meta));
 	dmr_persist_settled(core);
 	return 0;
 }
 
 static int dmr_persist_begin(struct dmr_core *core, u64 nr)
 {
-	int r = dmr_meta_begin(&core->meta, nr);
+	int r = dmr_meta_begin(&dmr_map_of(core)->meta, nr);
 
 	if (r)
 		dmr_refuse(core, r,
@@ -711,7 +728,7 @@ static int dmr_persist_begin(struct dmr_core *core, u64 nr)
 
 static int dmr_persist_end(struct dmr_core *core)
 {
-	int r = dmr_meta_end(&core->meta);
+	int r = dmr_meta_end(&dmr_map_of(core)->meta);
 
 	if (r)
 		dmr_refuse(core, r,
@@ -731,7 +748,7 @@ int dmr_persist_add(struct dmr_core *core, const struct dmr_batch *batch)
 		return r;
 	for (size_t i = 0; i < batch->nr; i++) {
 		dmr_change_map(&change, batch->remaps[i]);
-		dmr_meta_put(&core->meta, &change);
+		dmr_meta_put(&dmr_map_of(core)->meta, &change);
 		cond_resched();
 	}
 	return dmr_persist_end(core);
@@ -751,7 +768,7 @@ int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
 	if (r)
 		return r;
 	for (unsigned int i = 0; i < nr; i++)
-		dmr_meta_put(&core->meta, &changes[i]);
+		dmr_meta_put(&dmr_map_of(core)->meta, &changes[i]);
 	return dmr_persist_end(core);
 }
 
@@ -776,11 +793,13 @@ int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last)
 
 void dmr_persist_mend(struct dmr_core *core)
 {
-	if (!core->volatile_ && dmr_meta_behind(&core->meta) && !core->meta.doubt)
-		dmr_meta_resume(&core->meta);
+	struct dmr_map *map = dmr_map_of(core);
+
+	if (!core->volatile_ && dmr_meta_behind(&map->meta) && !map->meta.doubt)
+		dmr_meta_resume(&map->meta);
 }
 
 const char *dmr_persist_state(const struct dmr_core *core)
 {
-	return core->volatile_ ? "none" : dmr_meta_state(&core->meta);
+	return core->volatile_ ? "none" : dmr_meta_state(&dmr_map_of(core)->meta);
 }

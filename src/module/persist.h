@@ -14,13 +14,13 @@
 struct dmr_batch;
 
 /**
- * dmr_persist_init - make what metadata needs, if the table wants any
+ * dmr_persist_init - make what metadata needs, if the core wants any
  *
- * Context: a constructor; sleeps.
+ * Context: sleeps.
  * Return: 0 or -ENOMEM; on success dmr_persist_exit().
  */
-int dmr_persist_init(struct dmr_core *core, const struct dmr_user *u);
-void dmr_persist_exit(struct dmr_core *core);
+int dmr_persist_init(struct dmr_map *map);
+void dmr_persist_exit(struct dmr_map *map);
 
 /**
  * dmr_persist_check - could the table be resumed?
@@ -89,7 +89,7 @@ int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last);
 /* After a change is published: mend a copy that has not taken it. */
 void dmr_persist_mend(struct dmr_core *core);
 
-/* What `status` says of it. Context: any. */
+/* What `status` says of it. Context: the change lock, or RCU. */
 const char *dmr_persist_state(const struct dmr_core *core);
 
 #endif /* DMR_PERSIST_H */

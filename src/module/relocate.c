@@ -243,7 +243,7 @@ static u64 dmr_window_add(struct dmr_core *core, struct dmr_window *w,
 		.bdev = core->main, .sector = from, .count = len,
 	};
 	struct dm_io_region spare = {
-		.bdev = core->spare_bdev, .count = len,
+		.bdev = dmr_map_of(core)->bdev, .count = len,
 		.sector = remap->ext.start + (from - remap->start),
 	};
 
@@ -328,7 +328,7 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
 	/* The commit flushes the spare. */
 	if (!core->move.removing && !core->volatile_)
 		return 0;
-	r = blkdev_issue_flush(core->move.removing ? core->main : core->spare_bdev);
+	r = blkdev_issue_flush(core->move.removing ? core->main : dmr_map_of(core)->bdev);
 	if (r)
 		return dmr_refuse(core, -EIO,
 				  "the %s device failed to flush (error %d); nothing was changed",
@@ -347,7 +347,7 @@ static void dmr_move_doubt(struct dmr_core *core, struct dmr_batch *batch)
 	/* What may be lost on disk must not be written here. */
 	for (size_t i = 0; i < batch->nr; i++)
 		if (batch->remaps[i]->ext.flags & DMR_LOST)
-			dmr_map_flags(core, batch->remaps[i], DMR_DOUBT, 0);
+			dmr_map_flags(dmr_map_of(core), batch->remaps[i], DMR_DOUBT, 0);
 
 	spin_lock_irq(&m->lock);
 	WRITE_ONCE(m->hi, m->last);
@@ -381,7 +381,7 @@ static int dmr_move_commit(struct dmr_core *core, struct dmr_batch *batch)
 
 	r = m->removing ? dmr_persist_remove(core, m->first, m->last) :
 			  dmr_persist_add(core, batch);
-	if (r && !core->volatile_ && core->meta.doubt)
+	if (r && !core->volatile_ && dmr_map_of(core)->meta.doubt)
 		dmr_move_doubt(core, batch);
 	return r;
 }
@@ -390,7 +390,7 @@ static void dmr_batch_flags(struct dmr_core *core, const struct dmr_batch *batch
 			    u8 set, u8 clear)
 {
 	for (size_t i = 0; i < batch->nr; i++) {
-		dmr_map_flags(core, batch->remaps[i], set, clear);
+		dmr_map_flags(dmr_map_of(core), batch->remaps[i], set, clear);
 		cond_resched();
 	}
 }
@@ -414,7 +414,7 @@ static int dmr_add_check(struct dmr_core *core, const struct dmr_batch *batch)
 			return dmr_refuse(core, -EEXIST, "main sector %llu is twice in the message",
 					  remap->start);
 		end = dmr_remap_end(remap);
-		other = dmr_mapped(core, remap->start, end);
+		other = dmr_mapped(dmr_map_of(core), remap->start, end);
 		if (other)
 			return dmr_refuse(core, -EEXIST, "main sector %llu is remapped already",
 					  max(other->start, remap->start));
@@ -432,7 +432,7 @@ static int dmr_take_explicit(struct dmr_core *core, struct dmr_batch *batch)
 
 		if (ext->start == DMR_AUTO)
 			continue;
-		r = dmr_spare_take(&core->spare, ext);
+		r = dmr_spare_take(&dmr_map_of(core)->spare, ext);
 		if (r)
 			return dmr_refuse(core, r,
 					  "spare sectors %llu to %llu are in use or reserved",
@@ -445,17 +445,18 @@ static int dmr_take_explicit(struct dmr_core *core, struct dmr_batch *batch)
 /* Give a remap the lowest run that holds it, or the lowest and a remap for the rest. */
 static int dmr_take_auto(struct dmr_core *core, struct dmr_batch *batch, size_t i)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *remap = batch->remaps[i];
 	struct dmr_remap *rest;
 	u64 start, room;
 
-	if (!dmr_spare_find(&core->spare, remap->ext.len, &start)) {
-		room = round_down(dmr_spare_find(&core->spare, core->block, &start),
+	if (!dmr_spare_find(&map->spare, remap->ext.len, &start)) {
+		room = round_down(dmr_spare_find(&map->spare, core->block, &start),
 				  core->block);
 		if (!room)
 			return dmr_refuse(core, -ENOSPC,
 					  "no room on the spare for %llu sectors: %llu are free",
-					  remap->ext.len, core->spare.free);
+					  remap->ext.len, map->spare.free);
 		rest = dmr_remap_alloc();
 		if (!rest || dmr_batch_push(batch, rest)) {
 			if (rest)
@@ -468,11 +469,12 @@ static int dmr_take_auto(struct dmr_core *core, struct dmr_batch *batch, size_t 
 		remap->ext.len = room;
 	}
 	remap->ext.start = start;
-	return dmr_spare_take(&core->spare, &remap->ext);
+	return dmr_spare_take(&map->spare, &remap->ext);
 }
 
 static int dmr_add_take(struct dmr_core *core, struct dmr_batch *batch)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	size_t given = batch->nr;
 	u64 wanted = 0;
 	int r;
@@ -483,10 +485,10 @@ static int dmr_add_take(struct dmr_core *core, struct dmr_batch *batch)
 	for (size_t i = 0; i < batch->nr; i++)
 		if (batch->remaps[i]->ext.start == DMR_AUTO)
 			wanted += batch->remaps[i]->ext.len;
-	if (wanted > core->spare.free)
+	if (wanted > map->spare.free)
 		return dmr_refuse(core, -ENOSPC,
 				  "no room on the spare for %llu sectors: %llu are free",
-				  wanted, core->spare.free);
+				  wanted, map->spare.free);
 	/* The batch may grow behind i. */
 	for (size_t i = 0; i < batch->nr; i++) {
 		if (batch->remaps[i]->ext.start != DMR_AUTO)
@@ -509,7 +511,7 @@ static void dmr_add_insert(struct dmr_core *core, const struct dmr_batch *batch,
 		struct dmr_remap *remap = batch->remaps[i];
 
 		remap->ext.flags = flags;
-		dmr_map_insert(core, remap);
+		dmr_map_insert(dmr_map_of(core), remap);
 		/* While memory is short, once a message is enough. */
 		if (!core->resize_failed)
 			dmr_core_resize(core);
@@ -520,11 +522,12 @@ static void dmr_add_insert(struct dmr_core *core, const struct dmr_batch *batch,
 
 static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	bool copied = core->move.lo > core->move.first;
 
 	for (size_t i = 0; i < batch->nr; i++) {
 		if (batch->remaps[i]->ext.flags)
-			dmr_map_remove(core, batch->remaps[i]);
+			dmr_map_remove(map, batch->remaps[i]);
 		cond_resched();
 	}
 	dmr_move_end(core);
@@ -541,7 +544,7 @@ static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 		struct dmr_remap *remap = batch->remaps[i];
 
 		if (!RB_EMPTY_NODE(&remap->ext.node))
-			dmr_spare_give(&core->spare, &remap->ext);
+			dmr_spare_give(&map->spare, &remap->ext);
 		cond_resched();
 	}
 	dmr_core_resize(core);
@@ -614,22 +617,23 @@ static int dmr_lost_divide(struct dmr_core *core, struct dmr_remap *whole, size_
 static void dmr_lost_publish(struct dmr_core *core, struct dmr_batch *batch,
 			     struct dmr_batch *parts)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	size_t at = 0;
 
 	for (size_t i = 0; i < parts->nr; i++)
-		dmr_map_insert(core, parts->remaps[i]);
+		dmr_map_insert(map, parts->remaps[i]);
 	/* Lest a write miss the parts, which came behind it, then the whole, and not wait. */
 	synchronize_rcu();
 	for (size_t i = 0; i < batch->nr; i++)
-		dmr_map_remove(core, batch->remaps[i]);
+		dmr_map_remove(map, batch->remaps[i]);
 	synchronize_rcu();
 	for (size_t i = 0; i < batch->nr; i++) {
 		struct dmr_remap *whole = batch->remaps[i];
 
-		dmr_spare_give(&core->spare, &whole->ext);
+		dmr_spare_give(&map->spare, &whole->ext);
 		for (; at < parts->nr &&
 		     parts->remaps[at]->start < dmr_remap_end(whole); at++)
-			dmr_spare_take(&core->spare, &parts->remaps[at]->ext);
+			dmr_spare_take(&map->spare, &parts->remaps[at]->ext);
 		dmr_remap_free(whole);
 		cond_resched();
 	}
@@ -737,7 +741,7 @@ static int dmr_removal_prepare(struct dmr_core *core, struct dmr_removal *rm,
 	struct dmr_remap *remap;
 
 	for (u64 from = first; from < last; from = dmr_remap_end(remap)) {
-		remap = dmr_next(core, from);
+		remap = dmr_next(dmr_map_of(core), from);
 		if (!remap || remap->start >= last)
 			break;
 		if (dmr_batch_push(&rm->whole, remap))
@@ -763,14 +767,16 @@ static int dmr_removal_prepare(struct dmr_core *core, struct dmr_removal *rm,
  */
 static void dmr_removal_publish(struct dmr_core *core, const struct dmr_removal *rm)
 {
+	struct dmr_map *map = dmr_map_of(core);
+
 	if (rm->left)
-		dmr_map_insert(core, rm->left);
+		dmr_map_insert(map, rm->left);
 	if (rm->right)
-		dmr_map_insert(core, rm->right);
+		dmr_map_insert(map, rm->right);
 	if (rm->left || rm->right)
 		synchronize_rcu();
 	for (size_t i = 0; i < rm->whole.nr; i++) {
-		dmr_map_remove(core, rm->whole.remaps[i]);
+		dmr_map_remove(map, rm->whole.remaps[i]);
 		cond_resched();
 	}
 	dmr_core_counted(core);
@@ -780,7 +786,8 @@ static void dmr_removal_publish(struct dmr_core *core, const struct dmr_removal 
 static void dmr_removal_free(struct dmr_core *core, const struct dmr_removal *rm,
 			     struct dmr_removed *removed)
 {
-	u64 free = core->spare.free;
+	struct dmr_map *map = dmr_map_of(core);
+	u64 free = map->spare.free;
 
 	for (size_t i = 0; i < rm->whole.nr; i++) {
 		struct dmr_remap *remap = rm->whole.remaps[i];
@@ -792,15 +799,15 @@ static void dmr_removal_free(struct dmr_core *core, const struct dmr_removal *rm
 		if (rm->right && i == rm->whole.nr - 1)
 			parts[nr++] = &rm->right->ext;
 		if (nr)
-			dmr_spare_cut(&core->spare, &remap->ext, parts, nr);
+			dmr_spare_cut(&map->spare, &remap->ext, parts, nr);
 		else
-			dmr_spare_give(&core->spare, &remap->ext);
+			dmr_spare_give(&map->spare, &remap->ext);
 		dmr_remap_free(remap);
 		cond_resched();
 	}
 	dmr_count(core, DMR_STAT_REMAPS_REMOVED, rm->whole.nr);
 	removed->remaps += rm->whole.nr;
-	removed->sectors += core->spare.free - free;
+	removed->sectors += map->spare.free - free;
 }
 
 /* What is lost cannot be copied back. */
@@ -915,7 +922,8 @@ void dmr_move_forget(struct dmr_core *core)
 
 u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)
 {
-	struct dmr_remap *remap = dmr_next(core, from);
+	struct dmr_map *map = dmr_map_of(core);
+	struct dmr_remap *remap = dmr_next(map, from);
 	u64 first = remap->start, sectors = 0;
 
 	for (unsigned int nr = 0; remap && nr < DMR_WINDOW_RUNS; nr++) {
@@ -923,7 +931,7 @@ u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)
 		if (nr && sectors > DMR_WINDOW_SECTORS)
 			break;
 		*last = dmr_remap_end(remap);
-		remap = dmr_next(core, *last);
+		remap = dmr_next(map, *last);
 	}
 	return first;
 }

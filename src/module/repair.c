@@ -104,7 +104,7 @@ static bool dmr_main_alive(struct dmr_core *core)
 
 		/* One that worked before: not one that was remapped, or is pending. */
 		rcu_read_lock();
-		dmr_table_lookup(&core->table, at, at + core->block, &run);
+		dmr_table_lookup(&dmr_map_of(core)->table, at, at + core->block, &run);
 		rcu_read_unlock();
 		if (run.remap)
 			continue;
@@ -242,7 +242,7 @@ static struct dmr_change dmr_change_of(u8 type, u64 main, u64 spare, u64 len)
 static void dmr_put_aside(struct dmr_core *core, struct dmr_remap *aside)
 {
 	aside->ext.flags = DMR_ASIDE;
-	core->nr_aside++;
+	dmr_map_of(core)->nr_aside++;
 	dmr_count(core, DMR_STAT_ASIDE, aside->ext.len);
 	DMWARN_LIMIT("%s: spare sectors %llu to %llu are put aside",
 		     dm_device_name(core->md), aside->ext.start,
@@ -253,12 +253,13 @@ static void dmr_put_aside(struct dmr_core *core, struct dmr_remap *aside)
 static struct dmr_remap *dmr_take_room(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
+	struct dmr_map *map = dmr_map_of(core);
 	u64 len = rp->to - rp->from, start, gap;
 	struct dmr_remap *mid;
 
-	gap = dmr_spare_find(&core->spare, len, &start);
+	gap = dmr_spare_find(&map->spare, len, &start);
 	if (!gap)
-		gap = dmr_spare_find(&core->spare, core->block, &start);
+		gap = dmr_spare_find(&map->spare, core->block, &start);
 	len = min(len, round_down(gap, core->block));
 	if (!len)
 		return NULL;
@@ -270,20 +271,20 @@ static struct dmr_remap *dmr_take_room(struct dmr_repair *rp)
 	mid->ext.len = len;
 	/* Not for a commit of others before its own. */
 	mid->ext.flags = DMR_ADDING;
-	dmr_spare_take(&core->spare, &mid->ext);
+	dmr_spare_take(&map->spare, &mid->ext);
 	return mid;
 }
 
 static void dmr_drop_room(struct dmr_core *core, struct dmr_remap *mid)
 {
-	dmr_spare_give(&core->spare, &mid->ext);
+	dmr_spare_give(&dmr_map_of(core)->spare, &mid->ext);
 	dmr_remap_free(mid);
 }
 
 /* A spare that is gone says nothing of its sectors. */
 static bool dmr_spare_alive(struct dmr_core *core)
 {
-	return !dmr_read_sync(core, core->spare_bdev, 0, core->block);
+	return !dmr_read_sync(core, dmr_map_of(core)->bdev, 0, core->block);
 }
 
 /* A block of the spare does not take writes: never use it again, if that can be told. */
@@ -314,7 +315,7 @@ static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t err
 
 		if (!mid)
 			return error;
-		status = dmr_repair_io(rp, core->spare_bdev, mid->ext.start, 0);
+		status = dmr_repair_io(rp, dmr_map_of(core)->bdev, mid->ext.start, 0);
 		if (!status) {
 			rp->split.mid = mid;
 			return BLK_STS_OK;
@@ -389,6 +390,7 @@ static int dmr_repair_commit(const struct dmr_repair *rp)
 static void dmr_repair_doubt(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *held = rp->whole;
 
 	if (!held) {
@@ -396,9 +398,9 @@ static void dmr_repair_doubt(struct dmr_repair *rp)
 		held->start = rp->from;
 		held->ext.len = rp->to - rp->from;
 		held->ext.flags = DMR_HOLE | DMR_DOUBT;
-		dmr_map_insert(core, held);
+		dmr_map_insert(map, held);
 	} else {
-		dmr_map_flags(core, held, DMR_DOUBT, 0);
+		dmr_map_flags(map, held, DMR_DOUBT, 0);
 	}
 	core->doubt_held = held;
 	if (!rp->split.whole || rp->split.place != rp->split.mid) {
@@ -409,6 +411,7 @@ static void dmr_repair_doubt(struct dmr_repair *rp)
 
 void dmr_repair_settle(struct dmr_core *core)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *held = core->doubt_held;
 
 	if (!held)
@@ -418,10 +421,10 @@ void dmr_repair_settle(struct dmr_core *core)
 		dmr_drop_room(core, core->doubt_fresh);
 	core->doubt_fresh = NULL;
 	if (held->ext.flags & DMR_PENDING || !(held->ext.flags & DMR_HOLE)) {
-		dmr_map_flags(core, held, 0, DMR_DOUBT);
+		dmr_map_flags(map, held, 0, DMR_DOUBT);
 		return;
 	}
-	dmr_map_remove(core, held);
+	dmr_map_remove(map, held);
 	synchronize_rcu();
 	dmr_remap_free(held);
 }
@@ -459,7 +462,7 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 	} else {
 		/* One that stayed would hide the remap. */
 		dmr_holes_take(core, rp->from, rp->to, NULL);
-		dmr_map_insert(core, split->mid);
+		dmr_map_insert(dmr_map_of(core), split->mid);
 		dmr_core_counted(core);
 	}
 	dmr_core_resize(core);
@@ -471,19 +474,20 @@ static blk_status_t dmr_repair_map(struct dmr_repair *rp, bool elsewhere,
 				   blk_status_t error)
 {
 	struct dmr_core *core = rp->core;
+	struct dmr_map *map = dmr_map_of(core);
 	int r;
 
 	if (rp->whole && !(rp->whole->ext.flags & DMR_HOLE))
 		dmr_repair_divide(rp, elsewhere);
 	r = dmr_repair_commit(rp);
 	/* Another half of the log may take it, where this one has not. */
-	if (r && !core->volatile_ && core->meta.doubt && !dmr_persist_settle(core))
+	if (r && !core->volatile_ && map->meta.doubt && !dmr_persist_settle(core))
 		r = dmr_repair_commit(rp);
 	if (!r) {
 		dmr_repair_publish(rp);
 		return BLK_STS_OK;
 	}
-	if (!core->volatile_ && core->meta.doubt)
+	if (!core->volatile_ && map->meta.doubt)
 		dmr_repair_doubt(rp);
 	dmr_repair_undo(rp);
 	return error;
@@ -498,13 +502,14 @@ static u64 dmr_repair_place(const struct dmr_repair *rp)
 static blk_status_t dmr_repair_there(struct dmr_repair *rp, bool verify)
 {
 	struct dmr_core *core = rp->core;
+	struct dmr_map *map = dmr_map_of(core);
 	blk_status_t status;
 
-	status = dmr_repair_io(rp, core->spare_bdev, dmr_repair_place(rp),
+	status = dmr_repair_io(rp, map->bdev, dmr_repair_place(rp),
 			       verify ? REQ_FUA : 0);
 	if (status)
 		return status;
-	if (verify && !dmr_reads_back(rp, core->spare_bdev, dmr_repair_place(rp)))
+	if (verify && !dmr_reads_back(rp, map->bdev, dmr_repair_place(rp)))
 		return BLK_STS_MEDIUM;
 	rp->split = (struct dmr_split) { .mid = dmr_reserve_take(core) };
 	dmr_part_init(rp->split.mid, rp->whole, rp->from, rp->to);
@@ -556,7 +561,7 @@ static blk_status_t dmr_repair_here(struct dmr_repair *rp, bool tried)
 	if (flags & DMR_PENDING || tried)
 		return BLK_STS_MEDIUM;
 	if (rp->whole)
-		return dmr_repair_io(rp, rp->core->spare_bdev, dmr_repair_place(rp), 0);
+		return dmr_repair_io(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp), 0);
 	return dmr_repair_io(rp, rp->core->main, rp->from, 0);
 }
 
@@ -583,7 +588,7 @@ static blk_status_t dmr_repair_part(struct dmr_repair *rp, blk_status_t error, b
 	status = dmr_repair_here(rp, tried);
 	if (!dmr_medium_error(status))
 		return status;
-	if (!core->volatile_ && core->meta.doubt)
+	if (!core->volatile_ && dmr_map_of(core)->meta.doubt)
 		return error;
 
 	/* What the spare fails to take does not speak against main. */
@@ -618,7 +623,7 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 		if (core->readonly || dmr_persist_settle(core))
 			break;
 		rcu_read_lock();
-		dmr_table_lookup(&core->table, from, to, &run);
+		dmr_table_lookup(&dmr_map_of(core)->table, from, to, &run);
 		rcu_read_unlock();
 		rp.whole = run.remap;
 		rp.to = run.end;
@@ -669,7 +674,7 @@ static void dmr_rest(struct dmr_core *core, u64 from, u64 to)
 	u64 until = get_jiffies_64() + core->rest * HZ;
 	struct dmr_remap *hole;
 
-	for (; (hole = dmr_next_hole(core, from)) && hole->start < to;
+	for (; (hole = dmr_next_hole(dmr_map_of(core), from)) && hole->start < to;
 	     from = dmr_remap_end(hole))
 		WRITE_ONCE(hole->ext.start, until);
 }
@@ -677,18 +682,19 @@ static void dmr_rest(struct dmr_core *core, u64 from, u64 to)
 /* Can a block be read, where it is served from? */
 static bool dmr_readable(struct dmr_core *core, u64 sector)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_run run;
 	u64 spare = 0;
 	bool main;
 
 	rcu_read_lock();
-	dmr_table_lookup(&core->table, sector, sector + core->block, &run);
+	dmr_table_lookup(&map->table, sector, sector + core->block, &run);
 	main = !run.remap || run.remap->ext.flags & DMR_HOLE;
 	if (!main)
 		spare = run.remap->ext.start + (sector - run.remap->start);
 	rcu_read_unlock();
 	return main ? !dmr_read_sync(core, core->main, sector, core->block) :
-		      !dmr_read_sync(core, core->spare_bdev, spare, core->block);
+		      !dmr_read_sync(core, map->bdev, spare, core->block);
 }
 
 /* No write that came before they were pending is on its way any more: read again. */
@@ -707,7 +713,7 @@ static void dmr_pending_commit(struct dmr_core *core, u64 from, u64 to)
 	struct dmr_change change;
 
 	dmr_rest(core, from, to);
-	for (; (hole = dmr_next_hole(core, from)) && hole->start < to;
+	for (; (hole = dmr_next_hole(dmr_map_of(core), from)) && hole->start < to;
 	     from = dmr_remap_end(hole)) {
 		u64 first = max(from, hole->start), last = min(to, dmr_remap_end(hole));
 
@@ -725,12 +731,13 @@ static void dmr_pending_commit(struct dmr_core *core, u64 from, u64 to)
  */
 static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 {
-	u64 before = core->pending;
+	struct dmr_map *map = dmr_map_of(core);
+	u64 before = map->pending;
 
 	if (dmr_pending_set(core, from, to) || dmr_core_quiesce(core, true))
 		return;
 	dmr_pending_check(core, from, to);
-	if (core->pending != before)
+	if (map->pending != before)
 		dmr_pending_commit(core, from, to);
 	else
 		dmr_rest(core, from, to);
@@ -739,15 +746,16 @@ static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 /* Main sectors that the spare serves; a spare that is gone says nothing of them. */
 static void dmr_note_mapped(struct dmr_core *core, u64 from, u64 to)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_change change;
 	u64 before;
 
 	for (; from < to && !dmr_core_stopping(core); from += core->block) {
 		if (dmr_readable(core, from) || !dmr_spare_alive(core))
 			continue;
-		before = core->pending;
+		before = map->pending;
 		if (dmr_pending_set(core, from, from + core->block) ||
-		    core->pending == before)
+		    map->pending == before)
 			continue;
 		DMWARN_LIMIT("%s: main sector %llu cannot be read from the spare",
 			     dm_device_name(core->md), from);
@@ -762,7 +770,7 @@ static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
 
 	for (; from < to; from = run.end) {
 		rcu_read_lock();
-		dmr_table_lookup(&core->table, from, to, &run);
+		dmr_table_lookup(&dmr_map_of(core)->table, from, to, &run);
 		rcu_read_unlock();
 		if (!run.remap || run.remap->ext.flags & DMR_HOLE)
 			dmr_note_hole(core, from, run.end);
@@ -779,7 +787,7 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 	u64 len = to - from;
 	int r = -ENOMEM;
 
-	if (dmr_mapped(core, from, to) || !dmr_breaker(core, len))
+	if (dmr_mapped(dmr_map_of(core), from, to) || !dmr_breaker(core, len))
 		return 0;
 	remap = dmr_remap_alloc();
 	if (remap && !dmr_batch_push(&batch, remap)) {
@@ -829,12 +837,13 @@ static void dmr_note_work(struct work_struct *work)
 
 void dmr_repair_forget(struct dmr_core *core)
 {
+	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *hole;
 
 	spin_lock(&core->note_lock);
 	core->nr_notes = 0;
 	spin_unlock(&core->note_lock);
-	for (u64 from = 0; (hole = dmr_next_hole(core, from)); from = dmr_remap_end(hole))
+	for (u64 from = 0; (hole = dmr_next_hole(map, from)); from = dmr_remap_end(hole))
 		WRITE_ONCE(hole->ext.start, 0);
 }
 
@@ -855,7 +864,6 @@ int dmr_repair_init(struct dmr_core *core)
 	core->rest = DMR_REST_DEFAULT;
 	core->budget = DMR_BUDGET_DEFAULT;
 	core->verify = true;
-	core->holes = RB_ROOT;
 	spin_lock_init(&core->note_lock);
 	INIT_WORK(&core->note_work, dmr_note_work);
 	INIT_WORK(&core->refill, dmr_refill_work);
@@ -882,6 +890,5 @@ void dmr_repair_exit(struct dmr_core *core)
 	/* What is held is in the table. */
 	if (core->doubt_fresh)
 		dmr_drop_room(core, core->doubt_fresh);
-	dmr_asides_free(core);
 	kfree(core->check);
 }

@@ -111,7 +111,7 @@ static void dmr_route_medium(const struct dmr_remap *remap, enum req_op op, u8 f
 		route->side = DMR_FAIL;
 }
 
-void dmr_route_rare(const struct dmr_core *core, enum req_op op,
+void dmr_route_rare(const struct dmr_map *map, enum req_op op,
 		    const struct dmr_remap *remap, u8 flags, u64 start,
 		    struct dmr_route *route)
 {
@@ -122,12 +122,12 @@ void dmr_route_rare(const struct dmr_core *core, enum req_op op,
 		return;
 	}
 	if (flags & DMR_ADDING || (flags & DMR_REMOVING && !(flags & DMR_LOST)))
-		dmr_route_moving(&core->move, flags, write, start, route);
+		dmr_route_moving(&map->core->move, flags, write, start, route);
 	else if (flags & (DMR_LOST | DMR_PENDING))
 		dmr_route_medium(remap, op, flags, route);
 	else if (flags & DMR_HOLE)
 		route->side = DMR_MAIN;
-	if (op == REQ_OP_DISCARD && !bdev_max_discard_sectors(core->spare_bdev))
+	if (op == REQ_OP_DISCARD && !bdev_max_discard_sectors(map->bdev))
 		dmr_route_discard(route);
 }
 
@@ -300,7 +300,8 @@ static struct dmr_child *dmr_child_alloc(struct dmr_core *core, struct bio *pare
 }
 
 static void dmr_send_part(struct dmr_core *core, struct bio *parent,
-			  struct percpu_ref *ref, const struct dmr_route *route)
+			  struct percpu_ref *ref, const struct dmr_map *map,
+			  const struct dmr_route *route)
 {
 	u64 start = parent->bi_iter.bi_sector;
 	unsigned int sectors = route->end - start;
@@ -308,7 +309,7 @@ static void dmr_send_part(struct dmr_core *core, struct bio *parent,
 	struct dmr_child *child;
 
 	child = dmr_child_alloc(core, parent, sectors,
-				main ? core->main : core->spare_bdev,
+				main ? core->main : map->bdev,
 				main ? start : route->spare);
 	child->ref = ref;
 	child->bio.bi_end_io = dmr_child_end;
@@ -338,14 +339,15 @@ static bool dmr_dual_start(struct dmr_core *core, struct dmr_child *dual,
 }
 
 static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
-			  struct percpu_ref *ref, const struct dmr_route *route)
+			  struct percpu_ref *ref, const struct dmr_map *map,
+			  const struct dmr_route *route)
 {
 	u64 start = parent->bi_iter.bi_sector;
 	unsigned int sectors = route->end - start;
 	struct dmr_child *main, *spare, *old;
 
 	main = dmr_child_alloc(core, parent, sectors, core->main, start);
-	spare = dmr_child_alloc(core, parent, sectors, core->spare_bdev,
+	spare = dmr_child_alloc(core, parent, sectors, map->bdev,
 				route->spare);
 	old = core->move.removing ? spare : main;
 	main->old = old;
@@ -379,13 +381,16 @@ static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
  */
 static void dmr_send(struct dmr_core *core, struct bio *parent)
 {
+	const struct dmr_map *map;
 	struct dmr_route route;
 	struct percpu_ref *ref;
 
 	while (parent->bi_iter.bi_size) {
 		rcu_read_lock();
 		ref = dmr_core_enter(core);
-		dmr_route(core, bio_op(parent), parent->bi_iter.bi_sector,
+		/* It stays as long as this is counted. */
+		map = dmr_map_of(core);
+		dmr_route(map, bio_op(parent), parent->bi_iter.bi_sector,
 			  bio_end_sector(parent), &route);
 		rcu_read_unlock();
 
@@ -396,7 +401,7 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 				return;
 			break;
 		case DMR_BOTH:
-			if (!dmr_send_both(core, parent, ref, &route))
+			if (!dmr_send_both(core, parent, ref, map, &route))
 				return;
 			break;
 		case DMR_FAIL:
@@ -408,7 +413,7 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 				    << SECTOR_SHIFT);
 			break;
 		default:
-			dmr_send_part(core, parent, ref, &route);
+			dmr_send_part(core, parent, ref, map, &route);
 		}
 	}
 	bio_endio(parent);

@@ -37,13 +37,13 @@ struct dmr_route {
 };
 
 /* What dmr_route() leaves to it: flags, and discards. */
-void dmr_route_rare(const struct dmr_core *core, enum req_op op,
+void dmr_route_rare(const struct dmr_map *map, enum req_op op,
 		    const struct dmr_remap *remap, u8 flags, u64 start,
 		    struct dmr_route *route);
 
 /**
  * dmr_route - find out how main sectors are served
- * @core:	the core
+ * @map:	the map: dmr_map_of() after dmr_core_enter()
  * @op:	what is done with them
  * @start:	first main sector
  * @end:	first behind the last, above @start
@@ -51,13 +51,13 @@ void dmr_route_rare(const struct dmr_core *core, enum req_op op,
  *
  * Context: any, in the RCU section that dmr_core_enter() was called in.
  */
-static inline void dmr_route(const struct dmr_core *core, enum req_op op, u64 start,
+static inline void dmr_route(const struct dmr_map *map, enum req_op op, u64 start,
 			     u64 end, struct dmr_route *route)
 {
 	struct dmr_run run;
 	u8 flags;
 
-	dmr_table_lookup(&core->table, start, end, &run);
+	dmr_table_lookup(&map->table, start, end, &run);
 	route->end = run.end;
 	if (!run.remap) {
 		route->side = DMR_MAIN;
@@ -69,7 +69,7 @@ static inline void dmr_route(const struct dmr_core *core, enum req_op op, u64 st
 	/* Pairs with the release of whoever set them: the move was set up before. */
 	flags = smp_load_acquire(&run.remap->ext.flags);
 	if (unlikely(flags || op == REQ_OP_DISCARD))
-		dmr_route_rare(core, op, run.remap, flags, start, route);
+		dmr_route_rare(map, op, run.remap, flags, start, route);
 }
 
 /**

@@ -87,19 +87,21 @@ static blk_status_t dmr_scrub_io(struct dmr_core *core, struct block_device *bde
 /* Read the run from @from on, at most to @to, where it is served. Return: its end. */
 static u64 dmr_scrub_read(struct dmr_core *core, u64 from, u64 to, blk_status_t *status)
 {
+	const struct dmr_map *map;
 	struct percpu_ref *ref;
 	struct dmr_route route;
 
 	rcu_read_lock();
 	ref = dmr_core_enter(core);
-	dmr_route(core, REQ_OP_READ, from, to, &route);
+	map = dmr_map_of(core);
+	dmr_route(map, REQ_OP_READ, from, to, &route);
 	rcu_read_unlock();
 
 	*status = BLK_STS_OK;
 	/* What has no data, or has just failed, need not be read. */
 	if (route.side <= DMR_SPARE)
 		*status = dmr_scrub_io(core, route.side == DMR_MAIN ? core->main :
-								      core->spare_bdev,
+								      map->bdev,
 				       route.side == DMR_MAIN ? from : route.spare,
 				       route.end - from);
 	dmr_core_leave(ref);

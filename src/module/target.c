@@ -303,13 +303,26 @@ static void dmr_uncount(struct dmr_bio *b)
 	b->ref = NULL;
 }
 
-/* One for each device; a spare that carries nothing is left alone. */
+/*
+ * One for each device; a spare that carries nothing is left alone. The one for the spare
+ * is counted: until it has returned the spare stays.
+ */
 static int dmr_map_flush(struct dmr_core *core, struct bio *bio)
 {
+	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
+	const struct dmr_map *map;
+	bool mapped;
+
 	if (!dm_bio_get_target_bio_nr(bio))
 		return dmr_send_to(bio, core->main, 0);
-	if (READ_ONCE(core->mapped))
-		return dmr_send_to(bio, core->spare_bdev, 0);
+	rcu_read_lock();
+	b->ref = dmr_core_enter(core);
+	map = dmr_map_of(core);
+	mapped = READ_ONCE(map->mapped);
+	rcu_read_unlock();
+	if (mapped)
+		return dmr_send_to(bio, map->bdev, 0);
+	dmr_uncount(b);
 	bio_endio(bio);
 	return DM_MAPIO_SUBMITTED;
 }
@@ -347,6 +360,7 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
 	u64 start = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	struct dmr_core *core = dmr_core_of(ti);
+	const struct dmr_map *map;
 	u64 end = start + bio_sectors(bio);
 	struct dmr_route route;
 
@@ -358,11 +372,13 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 
 	rcu_read_lock();
 	b->ref = dmr_core_enter(core);
-	if (likely(dmr_table_clean(&core->table, start, end))) {
+	/* It stays as long as the bio is counted. */
+	map = dmr_map_of(core);
+	if (likely(dmr_table_clean(&map->table, start, end))) {
 		rcu_read_unlock();
 		return dmr_send_to(bio, core->main, start);
 	}
-	dmr_route(core, bio_op(bio), start, end, &route);
+	dmr_route(map, bio_op(bio), start, end, &route);
 	rcu_read_unlock();
 
 	if (unlikely(route.side > DMR_SPARE))
@@ -373,7 +389,7 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 	}
 	if (route.side == DMR_MAIN)
 		return dmr_send_to(bio, core->main, start);
-	return dmr_send_to(bio, core->spare_bdev, route.spare);
+	return dmr_send_to(bio, map->bdev, route.spare);
 }
 
 static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
