@@ -74,6 +74,8 @@ unmount()
 bad_filesystem()
 {
 	local type=$1 rounds round wrote=0 read=0
+	# The tool of that name does not tell whether the kernel has it.
+	modprobe -q "$type" || skip "no $type"
 	rounds=$(amount 4 8 12)
 	loop_device "$2"
 	disk=$dev
