@@ -220,6 +220,7 @@ struct dmr_scrub {
  * @holes:	pending sectors that are not remapped, by start
  * @nr_holes:	entries there
  * @hole_sectors: sectors there
+ * @top:	no entry was ever in the table from here on
  * @mapped:	entries of the table that are none: it may be read without the lock, and
  *		counts whatever may have data on the spare
  * @nr_pending:	remaps that are pending
@@ -244,6 +245,7 @@ struct dmr_map {
 	struct rb_root		holes;
 	u64			nr_holes;
 	u64			hole_sectors;
+	u64			top;
 	u64			mapped;
 	u64			nr_pending;
 	u64			nr_aside;

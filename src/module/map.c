@@ -67,6 +67,7 @@ void dmr_map_insert(struct dmr_map *map, struct dmr_remap *remap)
 	if (!(flags & DMR_HOLE))
 		WRITE_ONCE(map->mapped, map->mapped + 1);
 	dmr_table_insert(&map->table, remap);
+	map->top = max(map->top, dmr_remap_end(remap));
 	dmr_map_count(map, flags, remap->ext.len);
 	if (!(flags & DMR_HOLE))
 		return;
@@ -120,6 +121,9 @@ struct dmr_remap *dmr_mapped(struct dmr_map *map, u64 first, u64 last)
 {
 	struct dmr_run run;
 
+	/* As they come when a log is loaded: no search. */
+	if (first >= map->top)
+		return NULL;
 	for (u64 from = first; from < last; from = run.end) {
 		rcu_read_lock();
 		dmr_table_lookup(&map->table, from, last, &run);
