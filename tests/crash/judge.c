@@ -16,13 +16,19 @@
  *    flushed (by an fsync or FUA that was acknowledged), or of a later one that was
  *    submitted: nothing else, such as what its place on the spare had before.
  *
+ * Where sectors have gone bad the module moves them by itself. Of those the map may say
+ * anything, as long as the data is right; only they may be pending, and only what was
+ * mapped when it could not be read, or was said to be lost, may be lost: until a write of
+ * it is acknowledged. What was lost never again has what was written before that.
+ *
  * What the guest did is told by its marks (workload.c), a line each, every one begun
  * by the number of the thread:
  *
  *	begin message <verb> ...	about to be sent
  *	begin write|fua|zero|discard <version> <sector> <sectors>
  *	begin sync|create
- *	row <main> <spare> <length>	of what is about to be "done"
+ *	bad <disk> <reads> <writes> <sector> <sectors>	are about to fail (recorder.c)
+ *	row <main> <spare> <length> [lost]	of what is about to be "done"
  *	done, failed			what was begun last; failed: nothing has changed
  *	state <rows> <hash> <hash>	what the device shows: its list, its data
  *
@@ -42,6 +48,8 @@
 #define MAX_TORN	64U	/* places where a write is torn, or all */
 #define BLOCK_SECTORS	8U
 #define BLOCK_BYTES	(BLOCK_SECTORS * SECTOR)
+#define AROUND		32U	/* good sectors may fail with bad ones so far away */
+#define UNREADABLE	UINT64_MAX
 
 static const char *const disk_names[] = { "main", "spare", "mark" };
 
@@ -100,6 +108,7 @@ static unsigned int nr_random = 4, every, most_wrong = 5;
 static const char *images_path, *base_path, *cut_path;
 static bool first_only;
 static u64 highest_epoch, nr_halves, most_area, nr_grown;
+static u32 most_lost, most_pending, most_aside, most_scrub;
 static u64 nr_points, nr_images, nr_wrong, nr_kernel, nr_acked, nr_flushed, nr_blank;
 static FILE *images, *expected;
 
@@ -112,8 +121,10 @@ enum doing { NOTHING, MESSAGE, WRITE, FUA, ZERO, DISCARD, SYNC, CREATE };
 struct thread {
 	enum doing	doing;
 	u32		version, sector, nr;	/* of a write */
-	u32		*done;			/* what a sync covers */
+	u32		*had;			/* what a sync covers, an add may lose */
 	char		verb[32];
+	bool		lost;
+	struct scrub	scrub;
 	struct change	changes[MAX_ROWS];	/* of a message; spare: AUTO */
 	u32		nr_changes;
 	struct change	rows[MAX_ROWS];
@@ -124,10 +135,19 @@ struct thread {
 
 static struct thread threads[MAX_THREADS];
 static struct map acked, want;
+static struct scrub acked_scrub;
 static bool created, copy_failed;
 
 /* By main sector: versions of its writes. Where a sector may be zeros is in @zero. */
 static u32 *flushed, *submitted, *done, *zero;
+
+/*
+ * The medium, by sector. What may have moved by itself: @loose, of both disks. Of main,
+ * what could not be read: @unread; up to which write a sector is lost: @lost; and up to
+ * which it was once: @stale.
+ */
+static bool *loose[2], *unread, any_loose;
+static u32 *lost, *stale;
 
 __attribute__((format(printf, 2, 3)))
 static void bad_mark(const char *line, const char *fmt, ...)
@@ -150,6 +170,26 @@ static void submit(const struct thread *t)
 	}
 }
 
+static void note_bad(u32 disk, u32 sector, u32 nr, bool reads)
+{
+	u32 around = disk == MAIN ? AROUND : 0;
+	u32 from = sector - min_u64(sector, around);
+	u32 to = min_u64(sector + nr + around, live[disk].sectors);
+
+	any_loose = true;
+	memset(loose[disk] + from, 1, to - from);
+	if (reads && disk == MAIN)
+		memset(unread + sector, 1, nr);
+}
+
+static void parse_scrub(struct thread *t, const char *text)
+{
+	struct scrub s = { 0, 0, 0 };
+
+	sscanf(text, "scrub start %u %u %u", &s.at, &s.to, &s.rate);
+	t->scrub = s;
+}
+
 static void parse_message(struct thread *t, const char *line, char *words)
 {
 	const char *word = strtok(words, " \n");
@@ -158,6 +198,7 @@ static void parse_message(struct thread *t, const char *line, char *words)
 
 	snprintf(t->verb, sizeof(t->verb), "%s", word);
 	t->nr_changes = 0;
+	t->lost = false;
 	batch = !strcmp(t->verb, "add_remaps");
 	if (batch || !strcmp(t->verb, "add_remap")) {
 		for (;;) {
@@ -165,12 +206,15 @@ static void parse_message(struct thread *t, const char *line, char *words)
 				v[i] = strtok(NULL, " \n");
 			if (!v[0])
 				break;
+			t->lost = !strcmp(v[0], "lost");
+			if (t->lost)
+				break;
 			if (!v[2] || t->nr_changes == MAX_ROWS)
 				bad_mark(line, "not in threes");
 			t->changes[t->nr_changes++] = (struct change){
 				strtoul(v[0], NULL, 10),
 				strcmp(v[1], "auto") ? strtoul(v[1], NULL, 10) : AUTO,
-				strtoul(v[2], NULL, 10),
+				strtoul(v[2], NULL, 10), false,
 			};
 		}
 	} else if (!strcmp(t->verb, "remove_remap")) {
@@ -179,11 +223,11 @@ static void parse_message(struct thread *t, const char *line, char *words)
 		if (!v[1])
 			bad_mark(line, "no length");
 		t->changes[t->nr_changes++] = (struct change){
-			strtoul(v[0], NULL, 10), NOWHERE, strtoul(v[1], NULL, 10),
+			strtoul(v[0], NULL, 10), NOWHERE, strtoul(v[1], NULL, 10), false,
 		};
 	} else if (!strcmp(t->verb, "clear_all")) {
-		t->changes[t->nr_changes++] = (struct change){ 0, NOWHERE, len };
-	} else {
+		t->changes[t->nr_changes++] = (struct change){ 0, NOWHERE, len, false };
+	} else if (strcmp(t->verb, "scrub")) {
 		bad_mark(line, "an unknown verb");
 	}
 	for (u32 i = 0; i < t->nr_changes; i++)
@@ -213,10 +257,13 @@ static void begin(struct thread *t, const char *line, char *text)
 		bad_mark(line, "unknown");
 		break;
 	case MESSAGE:
+		parse_scrub(t, text + at);
 		parse_message(t, line, text + at);
+		memcpy(t->had, submitted, len * sizeof(*submitted));
+		any_loose |= t->lost;
 		break;
 	case SYNC:
-		memcpy(t->done, done, len * sizeof(*done));
+		memcpy(t->had, done, len * sizeof(*done));
 		break;
 	case CREATE:
 		break;
@@ -225,6 +272,30 @@ static void begin(struct thread *t, const char *line, char *text)
 		    t->nr > len || t->sector > len - t->nr)
 			bad_mark(line, "out of range");
 		submit(t);
+	}
+}
+
+/* What was lost until then will never be read again; what is not, has data. */
+static void finish_row(const struct thread *t, const struct change *row)
+{
+	for (u32 s = row->main; s < row->main + row->len; s++) {
+		lost[s] = row->lost ? submitted[s] : 0;
+		if (row->lost)
+			stale[s] = t->had[s];
+	}
+}
+
+static void finish_message(const struct thread *t, const char *line)
+{
+	nr_acked++;
+	if (!strcmp(t->verb, "scrub"))
+		acked_scrub = t->scrub;
+	else if (t->changes[0].spare == NOWHERE)
+		map_cut(&acked, t->changes[0].main, t->changes[0].len);
+	for (u32 i = 0; i < t->nr_rows; i++) {
+		if (!map_add(&acked, t->rows[i].main, t->rows[i].spare, t->rows[i].len))
+			bad_mark(line, "row %u is mapped already", i);
+		finish_row(t, &t->rows[i]);
 	}
 }
 
@@ -240,20 +311,14 @@ static void finish(struct thread *t, const char *line, bool failed)
 		created = true;
 		break;
 	case MESSAGE:
-		if (failed)
-			break;
-		nr_acked++;
-		if (t->nr_changes && t->changes[0].spare == NOWHERE)
-			map_cut(&acked, t->changes[0].main, t->changes[0].len);
-		for (u32 i = 0; i < t->nr_rows; i++)
-			if (!map_add(&acked, t->rows[i].main, t->rows[i].spare, t->rows[i].len))
-				bad_mark(line, "row %u is mapped already", i);
+		if (!failed)
+			finish_message(t, line);
 		break;
 	case SYNC:
 		nr_flushed += !failed;
 		for (u32 s = 0; s < len && !failed; s++)
-			if (t->done[s] > flushed[s])
-				flushed[s] = t->done[s];
+			if (t->had[s] > flushed[s])
+				flushed[s] = t->had[s];
 		break;
 	default:
 		if (failed)
@@ -278,6 +343,8 @@ static u64 hash_u64(u64 hash, u64 value)
 
 static u64 seen(const struct image *disks, const struct map *map, u32 s)
 {
+	if (map->lost[s])
+		return UNREADABLE;
 	return map->to[s] == NOWHERE ? disks[MAIN].stamps[s]
 				     : disks[SPARE].stamps[map->to[s]];
 }
@@ -293,17 +360,46 @@ static void tell_state(char text[80], const struct image *disks, const struct ma
 		if (!map->len[s])
 			continue;
 		rows = hash_u64(hash_u64(hash_u64(rows, s), map->to[s]), map->len[s]);
+		rows = hash_u64(rows, map->lost[s]);
 		nr++;
 	}
 	snprintf(text, 80, "%u %016llx %016llx", nr, (unsigned long long)rows,
 		 (unsigned long long)data);
 }
 
+static const char *check_map(const struct map *got);
+
+static void set_trial(const struct image *from)
+{
+	for (u32 d = MAIN; d <= SPARE; d++) {
+		memcpy(trial[d].data, from[d].data, trial[d].sectors * sizeof(*from->data));
+		memcpy(trial[d].stamps, from[d].stamps,
+		       trial[d].sectors * sizeof(*from->stamps));
+		memcpy(trial[d].event, from[d].event,
+		       trial[d].sectors * sizeof(*from->event));
+	}
+}
+
+/* The guest sees what the recording has, or one of them is wrong. */
+static void check_state(const char *line, const char *state)
+{
+	const char *wrong;
+	char text[80];
+
+	set_trial(live);
+	if (spare_load())
+		bad_mark(line, "what the disks have is refused: %s", spare_said());
+	wrong = check_map(spare_map());
+	tell_state(text, live, spare_map());
+	if (wrong || strncmp(state, text, strlen(text)))
+		bad_mark(line, "it should be %s", wrong ? wrong : text);
+	set_trial(durable);
+}
+
 static void mark_line(const char *line)
 {
-	char text[80];
+	unsigned int id, disk, reads, writes, sector, nr;
 	struct thread *t;
-	unsigned int id;
 	struct change row;
 	int at = 0;
 
@@ -314,7 +410,14 @@ static void mark_line(const char *line)
 	if (sscanf(line, "row %u %u %u", &row.main, &row.spare, &row.len) == 3) {
 		if (t->nr_rows == MAX_ROWS || row.main >= len || row.len > len - row.main)
 			bad_mark(line, "out of range");
+		row.lost = !!strstr(line, "lost");
 		t->rows[t->nr_rows++] = row;
+	} else if (sscanf(line, "bad %u %u %u %u %u", &disk, &reads, &writes, &sector,
+			  &nr) == 5) {
+		if (disk >= MARK || nr > live[disk].sectors || sector > live[disk].sectors - nr)
+			bad_mark(line, "out of range");
+		if (reads || writes)
+			note_bad(disk, sector, nr, reads);
 	} else if (!strncmp(line, "begin ", 6)) {
 		char *copy = strdup(line + 6);
 
@@ -325,10 +428,7 @@ static void mark_line(const char *line)
 	} else if (!strncmp(line, "failed", 6)) {
 		finish(t, line, true);
 	} else if (!strncmp(line, "state ", 6)) {
-		/* The guest sees what the recording has, or one of them is wrong. */
-		tell_state(text, live, &acked);
-		if (strncmp(line + 6, text, strlen(text)))
-			bad_mark(line, "it should be %s", text);
+		check_state(line, line + 6);
 	} else {
 		bad_mark(line, "unknown");
 	}
@@ -391,12 +491,98 @@ static void expect_change(const struct thread *t, const struct map *got)
 	}
 }
 
+static bool is_loose(u32 s)
+{
+	u32 to = acked.to[s];
+
+	return loose[MAIN][s] || (to != NOWHERE && loose[SPARE][to]);
+}
+
+/* Has the map a change that is under way? What did not move by itself tells. */
+static bool has_change(const struct thread *t, const struct map *got)
+{
+	for (const struct change *c = t->changes; c < t->changes + t->nr_changes; c++)
+		for (u32 s = c->main; s < c->main + c->len; s++)
+			if (!is_loose(s) && (c->spare != NOWHERE || acked.to[s] != NOWHERE))
+				return (got->to[s] == NOWHERE) == (c->spare == NOWHERE);
+	return false;
+}
+
+/* As expect_change(), but only of who serves a sector, and not where an auto one is. */
+static void expect_loosely(const struct thread *t, const struct map *got)
+{
+	if (!has_change(t, got))
+		return;
+	for (const struct change *c = t->changes; c < t->changes + t->nr_changes; c++)
+		for (u32 i = 0; i < c->len; i++) {
+			u32 *to = &want.to[c->main + i];
+
+			if (c->spare == NOWHERE)
+				*to = NOWHERE;
+			else if (c->spare != AUTO)
+				*to = c->spare + i;
+			else if (got->to[c->main + i] != NOWHERE)
+				*to = got->to[c->main + i];
+			else
+				*to = 0;
+		}
+}
+
+static const char *check_loosely(const struct map *got)
+{
+	static char why[160];
+
+	map_copy(&want, &acked);
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		if (threads[i].doing == MESSAGE)
+			expect_loosely(&threads[i], got);
+	for (u32 s = 0; s < len; s++) {
+		bool can_pend = unread[s] || (got->to[s] != NOWHERE && loose[SPARE][got->to[s]]);
+
+		if (got->pending[s] && !can_pend) {
+			snprintf(why, sizeof(why), "main sector %u is pending", s);
+			return why;
+		}
+		if (got->to[s] != want.to[s] && !is_loose(s)) {
+			snprintf(why, sizeof(why),
+				 "main sector %u: on spare sector %d; it should be %d", s,
+				 (int)got->to[s], (int)want.to[s]);
+			return why;
+		}
+	}
+	return NULL;
+}
+
+static bool scrub_suits(const struct scrub *s, const struct scrub *got)
+{
+	return got->rate == s->rate && got->to == s->to && got->at >= s->at &&
+	       got->at <= s->to;
+}
+
+/* It may have ended by itself. */
+static const char *check_scrub(const struct scrub *got)
+{
+	static char why[160];
+	bool suits = !got->rate || scrub_suits(&acked_scrub, got);
+
+	for (unsigned int i = 0; i < MAX_THREADS; i++)
+		if (threads[i].doing == MESSAGE && !strcmp(threads[i].verb, "scrub"))
+			suits |= scrub_suits(&threads[i].scrub, got);
+	if (suits)
+		return NULL;
+	snprintf(why, sizeof(why), "scrub %u %u %u goes on; it should be %u %u %u", got->at,
+		 got->to, got->rate, acked_scrub.at, acked_scrub.to, acked_scrub.rate);
+	return why;
+}
+
 /* Returns what is wrong, or NULL. */
 static const char *check_map(const struct map *got)
 {
 	static char why[160];
 	bool busy = false;
 
+	if (any_loose)
+		return check_loosely(got);
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
 		busy |= threads[i].doing == MESSAGE;
 	if (!busy && map_same(got, &acked))
@@ -417,23 +603,56 @@ static const char *check_map(const struct map *got)
 	return why;
 }
 
+/* An add under way may find out that it is. */
+static bool may_be_lost(u32 s)
+{
+	if (done[s] <= lost[s])
+		return true;
+	for (unsigned int i = 0; i < MAX_THREADS; i++) {
+		const struct thread *t = &threads[i];
+
+		if (t->doing != MESSAGE || !(t->lost || unread[s]))
+			continue;
+		for (u32 k = 0; k < t->nr_changes; k++)
+			if (t->changes[k].spare != NOWHERE && s >= t->changes[k].main &&
+			    s < t->changes[k].main + t->changes[k].len)
+				return true;
+	}
+	return false;
+}
+
+static bool is_right(const struct map *got, u32 s)
+{
+	u64 value = seen(trial, got, s);
+	u32 v = value >> 32, least = max_u64(flushed[s], stale[s] + 1);
+
+	if (got->lost[s])
+		return may_be_lost(s);
+	if (!value)
+		return zero[s] && zero[s] >= least;
+	return (u32)value == s && v >= least && v <= submitted[s];
+}
+
 static const char *check_data(const struct map *got)
 {
 	static char why[240];
+	u32 nr_lost = 0, nr_pending = 0;
 	char text[64];
 
 	for (u32 s = 0; s < len; s++) {
-		u64 value = seen(trial, got, s);
-		u32 version = value >> 32;
-
-		if (!value ? zero[s] && zero[s] >= flushed[s]
-			   : (u32)value == s && version >= flushed[s] && version <= submitted[s])
+		nr_lost += got->lost[s];
+		nr_pending += got->pending[s];
+		if (is_right(got, s))
 			continue;
 		snprintf(why, sizeof(why),
-			 "main sector %u (spare %d) has %s; flushed is %u, submitted %u, zeros %u",
-			 s, (int)got->to[s], show(text, value), flushed[s], submitted[s], zero[s]);
+			 "main sector %u (spare %d%s) has %s; done is %u, flushed %u, submitted %u, zeros %u, lost %u and %u",
+			 s, (int)got->to[s], got->lost[s] ? ", lost" : "",
+			 show(text, seen(trial, got, s)), done[s], flushed[s], submitted[s],
+			 zero[s], lost[s], stale[s]);
 		return why;
 	}
+	most_lost = max_u64(most_lost, nr_lost);
+	most_pending = max_u64(most_pending, nr_pending);
 	return NULL;
 }
 
@@ -474,9 +693,14 @@ static void put_sectors(struct image *image, const struct write *w, u32 first, u
  * what is not ours. And where one copy has failed and the power fails, too, nobody
  * promises anything but sectors that are old or new.
  */
+static bool is_metadata(const struct write *w)
+{
+	return w->disk == SPARE && w->data && !memcmp(w->data, "dmremap", 7);
+}
+
 static bool may_be_garbage(const struct write *w)
 {
-	return created && !copy_failed && w->data && !memcmp(w->data, "dmremap", 7);
+	return created && !copy_failed && is_metadata(w);
 }
 
 static void put_garbage(struct image *image, const struct write *w, u32 i)
@@ -549,6 +773,8 @@ static void note_growth(void)
 		nr_grown += !!most_area;
 		most_area = area;
 	}
+	most_aside = max_u64(most_aside, spare_aside());
+	most_scrub = max_u64(most_scrub, spare_scrub().rate);
 }
 
 /* Returns what is wrong with the trial, or NULL. */
@@ -557,6 +783,7 @@ static const char *judge_trial(void)
 	const struct map *got = spare_map();
 	static char why[320];
 	const char *wrong;
+	struct scrub scrub;
 	int r = spare_load();
 
 	if (r == -ENODATA && !created) {
@@ -569,7 +796,10 @@ static const char *judge_trial(void)
 		return why;
 	}
 	note_growth();
+	scrub = spare_scrub();
 	wrong = check_map(got);
+	if (!wrong)
+		wrong = check_scrub(&scrub);
 	if (!wrong)
 		wrong = check_data(got);
 	if (wrong)
@@ -798,7 +1028,7 @@ static struct flush *new_flush(u32 d)
 static void request_done(const struct request *r, bool failed)
 {
 	if (failed) {
-		copy_failed = true;
+		copy_failed |= r->write && is_metadata(r->write);
 		return;
 	}
 	if (r->write) {
@@ -826,7 +1056,8 @@ static void one_event(const struct event *e, const char *data)
 		}
 		r->write = new_write(e, data);
 		add_pending(r->write);
-		put_sectors(&live[e->disk], r->write, 0, r->write->nr);
+		if (!(e->flags & EVENT_FAILED))
+			put_sectors(&live[e->disk], r->write, 0, r->write->nr);
 		cut_point(r->write);
 		break;
 	case EVENT_FLUSH:
@@ -913,11 +1144,22 @@ static void base_state(void)
 		die("what the recording began with is refused: %s", spare_said());
 	created = !r;
 	map_copy(&acked, spare_map());
+	acked_scrub = spare_scrub();
 	for (u32 s = 0; s < len; s++)
-		most = max_u64(most, seen(durable, &acked, s) >> 32);
+		if (!acked.lost[s])
+			most = max_u64(most, seen(durable, &acked, s) >> 32);
 	for (u32 s = 0; s < len; s++) {
 		u64 value = seen(durable, &acked, s);
 
+		any_loose |= acked.lost[s] || acked.pending[s];
+		loose[MAIN][s] = acked.pending[s];
+		unread[s] = acked.pending[s];
+		/* Which write that was nobody knows. */
+		if (acked.lost[s]) {
+			lost[s] = most;
+			stale[s] = most;
+			value = stamp(s, most);
+		}
 		flushed[s] = value ? value >> 32 : most;
 		submitted[s] = flushed[s];
 		done[s] = flushed[s];
@@ -990,6 +1232,7 @@ static void set_up(const char *path)
 		image_init(&durable[d], head->sectors[d]);
 		image_init(&live[d], head->sectors[d]);
 		image_init(&trial[d], head->sectors[d]);
+		loose[d] = zalloc(head->sectors[d], sizeof(*loose[d]));
 		base_disk(d);
 	}
 	memset(garbage, 0xa5, sizeof(garbage));
@@ -998,8 +1241,11 @@ static void set_up(const char *path)
 	submitted = zalloc(len, sizeof(*submitted));
 	done = zalloc(len, sizeof(*done));
 	zero = zalloc(len, sizeof(*zero));
+	unread = zalloc(len, sizeof(*unread));
+	lost = zalloc(len, sizeof(*lost));
+	stale = zalloc(len, sizeof(*stale));
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
-		threads[i].done = zalloc(len, sizeof(*done));
+		threads[i].had = zalloc(len, sizeof(*done));
 	map_init(&acked, len);
 	map_init(&want, len);
 	spare_init(len, head->sectors[SPARE], &io);
@@ -1014,6 +1260,9 @@ static int summary(void)
 	printf("# the log began anew %llu times and grew %llu times; %llu changes and %llu flushes were acknowledged\n",
 	       (unsigned long long)nr_halves, (unsigned long long)nr_grown,
 	       (unsigned long long)nr_acked, (unsigned long long)nr_flushed);
+	if (any_loose)
+		printf("# of the medium: at most %u sectors lost, %u pending, %u aside, %s scrub\n",
+		       most_lost, most_pending, most_aside, most_scrub ? "a" : "no");
 	printf("# %llu events, %llu points, %llu images (%llu blank), %llu for the kernel\n",
 	       (unsigned long long)nr_requests, (unsigned long long)nr_points,
 	       (unsigned long long)nr_images, (unsigned long long)nr_blank,

@@ -33,7 +33,10 @@ struct log_head {
 enum event_type { EVENT_WRITE, EVENT_ZERO, EVENT_FLUSH, EVENT_DONE };
 
 #define EVENT_FUA	1
-/* Of EVENT_DONE: the answer was an error; nobody knows what was written. */
+/*
+ * Of EVENT_DONE: the answer was an error; nobody knows what was written. Of a write: that
+ * will be so, and the disk, while it had power, did nothing of it.
+ */
 #define EVENT_FAILED	2
 
 /**

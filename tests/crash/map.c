@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *array(uint32_t nr)
+static void *array(uint32_t nr, size_t size)
 {
-	void *p = calloc(nr, sizeof(uint32_t));
+	void *p = calloc(nr, size);
 
 	if (!p)
 		abort();
@@ -17,13 +17,17 @@ void map_clear(struct map *map)
 {
 	memset(map->to, 0xff, map->sectors * sizeof(*map->to));
 	memset(map->len, 0, map->sectors * sizeof(*map->len));
+	memset(map->lost, 0, map->sectors);
+	memset(map->pending, 0, map->sectors);
 }
 
 void map_init(struct map *map, uint32_t sectors)
 {
 	map->sectors = sectors;
-	map->to = array(sectors);
-	map->len = array(sectors);
+	map->to = array(sectors, sizeof(*map->to));
+	map->len = array(sectors, sizeof(*map->len));
+	map->lost = array(sectors, 1);
+	map->pending = array(sectors, 1);
 	map_clear(map);
 }
 
@@ -31,12 +35,16 @@ void map_copy(struct map *map, const struct map *from)
 {
 	memcpy(map->to, from->to, from->sectors * sizeof(*from->to));
 	memcpy(map->len, from->len, from->sectors * sizeof(*from->len));
+	memcpy(map->lost, from->lost, from->sectors);
+	memcpy(map->pending, from->pending, from->sectors);
 }
 
 bool map_same(const struct map *a, const struct map *b)
 {
 	return !memcmp(a->to, b->to, a->sectors * sizeof(*a->to)) &&
-	       !memcmp(a->len, b->len, a->sectors * sizeof(*a->len));
+	       !memcmp(a->len, b->len, a->sectors * sizeof(*a->len)) &&
+	       !memcmp(a->lost, b->lost, a->sectors) &&
+	       !memcmp(a->pending, b->pending, a->sectors);
 }
 
 bool map_any(const struct map *map, uint32_t main, uint32_t len)
@@ -57,24 +65,28 @@ bool map_add(struct map *map, uint32_t main, uint32_t spare, uint32_t len)
 	return true;
 }
 
+void map_split(struct map *map, uint32_t main)
+{
+	uint32_t start = main;
+
+	if (main == map->sectors || map->to[main] == NOWHERE)
+		return;
+	while (!map->len[start])
+		start--;
+	if (start == main)
+		return;
+	map->len[main] = start + map->len[start] - main;
+	map->len[start] = main - start;
+}
+
 void map_cut(struct map *map, uint32_t main, uint32_t len)
 {
-	uint32_t end = main + len, start = main;
-
-	/* The remap that reaches in from before. */
-	while (map->to[main] != NOWHERE && !map->len[start])
-		start--;
-	if (start < main) {
-		uint32_t rest = start + map->len[start];
-
-		map->len[start] = main - start;
-		if (rest > end)
-			map->len[end] = rest - end;
-	}
-	for (uint32_t s = main; s < end; s++) {
-		if (s + map->len[s] > end)
-			map->len[end] = s + map->len[s] - end;
+	map_split(map, main);
+	map_split(map, main + len);
+	for (uint32_t s = main; s < main + len; s++) {
 		map->len[s] = 0;
 		map->to[s] = NOWHERE;
+		map->lost[s] = 0;
+		map->pending[s] = 0;
 	}
 }

@@ -26,6 +26,15 @@
  *    it. It is in the log before it is answered: the guest waits for that, so the
  *    intent is logged before the deed, and the acknowledgement after it.
  *
+ * Sectors go bad when a line of a mark says so, in the order of all the rest:
+ *
+ *	<thread> bad <disk> <reads> <writes> <sector> <sectors>
+ *
+ * The next so many reads of each fail, and the next so many writes; ALWAYS for good, 0
+ * no longer. What fails is not done at all. A write that does not fail makes sectors
+ * readable, as a drive does it. Blocks of metadata can always be written: what failed
+ * in them is another test's (fail=). A discard never fails.
+ *
  * Parameters:
  *   log=FILE          where to
  *   main=MIB spare=MIB
@@ -40,6 +49,8 @@
 #include "sectors.h"
 #include "log.h"
 
+#include <inttypes.h>
+
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
@@ -47,11 +58,13 @@
 
 #define MARK_BYTES	(1 << 20)
 #define HELD_US		1500
+#define ALWAYS		255
 
 static const char *const names[DISKS] = { "main", "spare", "mark" };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *disks[DISKS];
+static uint8_t *bad_reads[DISKS], *bad_writes[DISKS];
 static struct log_head head = { .magic = LOG_MAGIC };
 static const char *from;
 static char *log_path;
@@ -119,7 +132,9 @@ static int recorder_get_ready(void)
 {
 	for (int d = 0; d < DISKS; d++) {
 		disks[d] = calloc(head.sectors[d], SECTOR);
-		if (!disks[d])
+		bad_reads[d] = calloc(head.sectors[d], 1);
+		bad_writes[d] = calloc(head.sectors[d], 1);
+		if (!disks[d] || !bad_reads[d] || !bad_writes[d])
 			return -1;
 		if (from && d != MARK && read_disk(d))
 			return -1;
@@ -172,10 +187,51 @@ static void finish_request(enum disk disk, uint64_t number, uint16_t flags)
 	pthread_mutex_unlock(&lock);
 }
 
-static bool is_to_fail(enum disk disk, const char *data, uint64_t offset)
+static void spoil_line(const char *line)
 {
-	return disk == SPARE && nr_writes >= fail && nr_writes < mend && data &&
-	       !memcmp(data, "dmremap", 7) && offset >= head.sectors[SPARE] / 2 * SECTOR;
+	unsigned int disk, reads, writes;
+	uint64_t sector, nr;
+
+	if (sscanf(line, "%*u bad %u %u %u %" SCNu64 " %" SCNu64, &disk, &reads, &writes,
+		   &sector, &nr) != 5 || disk >= MARK || nr > head.sectors[disk] ||
+	    sector > head.sectors[disk] - nr)
+		return;
+	memset(bad_reads[disk] + sector, reads, nr);
+	memset(bad_writes[disk] + sector, writes, nr);
+}
+
+static void spoil(const char *data, uint32_t count)
+{
+	char *text = strndup(data, count), *next = text, *line;
+
+	while ((line = strsep(&next, "\n")))
+		spoil_line(line);
+	free(text);
+}
+
+/* Is one of them bad? That counts for all. */
+static bool meets_bad(uint8_t *bad, uint32_t count, uint64_t offset)
+{
+	bool any = false;
+
+	for (uint64_t s = offset / SECTOR; s < (offset + count) / SECTOR; s++) {
+		any |= bad[s];
+		bad[s] -= bad[s] && bad[s] < ALWAYS;
+	}
+	return any;
+}
+
+static bool is_metadata(enum disk disk, const char *data)
+{
+	return disk == SPARE && data && !memcmp(data, "dmremap", 7);
+}
+
+static bool is_to_fail(enum disk disk, const char *data, uint32_t count, uint64_t offset)
+{
+	if (is_metadata(disk, data))
+		return nr_writes >= fail && nr_writes < mend &&
+		       offset >= head.sectors[SPARE] / 2 * SECTOR;
+	return meets_bad(bad_writes[disk], count, offset);
 }
 
 static int failed(void)
@@ -184,8 +240,20 @@ static int failed(void)
 	return -1;
 }
 
+/* Under the lock. */
+static void carry_out(enum disk disk, const void *data, uint32_t count, uint64_t offset)
+{
+	memset(bad_reads[disk] + offset / SECTOR, 0, count / SECTOR);
+	if (data)
+		memcpy(disks[disk] + offset, data, count);
+	else
+		memset(disks[disk] + offset, 0, count);
+	if (disk == MARK && data)
+		spoil(data, count);
+}
+
 static int change(enum disk disk, const void *data, uint32_t count, uint64_t offset,
-		  uint32_t flags)
+		  uint32_t flags, bool discard)
 {
 	struct event e = {
 		data ? EVENT_WRITE : EVENT_ZERO, disk,
@@ -195,14 +263,12 @@ static int change(enum disk disk, const void *data, uint32_t count, uint64_t off
 	bool fails;
 
 	pthread_mutex_lock(&lock);
-	fails = is_to_fail(disk, data, offset);
+	fails = !discard && is_to_fail(disk, data, count, offset);
+	if (fails && !(is_metadata(disk, data) && one_in(&rnd, 2)))
+		e.flags |= EVENT_FAILED;
 	number = put_event(e, data);
-	if (fails && one_in(&rnd, 2))
-		;
-	else if (data)
-		memcpy(disks[disk] + offset, data, count);
-	else
-		memset(disks[disk] + offset, 0, count);
+	if (!(e.flags & EVENT_FAILED))
+		carry_out(disk, data, count, offset);
 	if (disk != MARK && ++nr_writes == stop)
 		power_cut();
 	pthread_mutex_unlock(&lock);
@@ -239,21 +305,30 @@ static int recorder_can_fua(void *handle)
 static int recorder_pread(void *handle, void *buf, uint32_t count, uint64_t offset,
 			  uint32_t flags)
 {
+	enum disk disk = disk_of(handle);
+	bool fails;
+
 	pthread_mutex_lock(&lock);
-	memcpy(buf, disks[disk_of(handle)] + offset, count);
+	fails = meets_bad(bad_reads[disk], count, offset);
+	memcpy(buf, disks[disk] + offset, count);
 	pthread_mutex_unlock(&lock);
-	return 0;
+	return fails ? failed() : 0;
 }
 
 static int recorder_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
 			   uint32_t flags)
 {
-	return change(disk_of(handle), buf, count, offset, flags);
+	return change(disk_of(handle), buf, count, offset, flags, false);
 }
 
 static int recorder_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-	return change(disk_of(handle), NULL, count, offset, flags);
+	return change(disk_of(handle), NULL, count, offset, flags, false);
+}
+
+static int recorder_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	return change(disk_of(handle), NULL, count, offset, flags, true);
 }
 
 static int recorder_flush(void *handle, uint32_t flags)
@@ -280,7 +355,7 @@ static struct nbdkit_plugin plugin = {
 	.pread			= recorder_pread,
 	.pwrite			= recorder_pwrite,
 	.zero			= recorder_zero,
-	.trim			= recorder_zero,
+	.trim			= recorder_trim,
 	.flush			= recorder_flush,
 };
 

@@ -163,7 +163,7 @@ static void add(u32 rows)
 		if (spare == NOWHERE)
 			continue;
 		memset(taken + main, 1, len);
-		changes[nr++] = (struct change){ main, spare, len };
+		changes[nr++] = (struct change){ main, spare, len, false };
 	}
 	if (!nr)
 		return;
@@ -194,7 +194,7 @@ static void remove_some(u32 most)
 	const struct map *map = spare_map();
 	u32 len = log_uniform(&rnd, most);
 	u32 main = pick_main(len, most > 64);
-	struct change change = { main, NOWHERE, len };
+	struct change change = { main, NOWHERE, len, false };
 
 	if (!map_any(map, main, len))
 		return;

@@ -24,17 +24,26 @@ static int write_disk(void *context, u64 sector, const void *data, unsigned int 
 	return disk.write(disk.context, sector, data, blocks, durable);
 }
 
-/* The map is the owner's, in the judge's terms. */
+/*
+ * The map is the owner's, in the judge's terms. A part of a remap that is pending is a
+ * remap of its own to a kernel.
+ */
 static void take_map(void)
 {
 	const struct run *run;
-	u64 from = 0;
 
 	map_clear(&map);
-	while ((run = runs_from(&owner.by_main, from))) {
+	for (u64 from = 0; (run = runs_from(&owner.by_main, from));
+	     from = run->start + run->len) {
 		if (!map_add(&map, run->start, run->to, run->len))
 			abort();
-		from = run->start + run->len;
+		memset(map.lost + run->start, run->type == DMR_RECORD_LOST, run->len);
+	}
+	for (u64 from = 0; (run = runs_from(&owner.pending, from));
+	     from = run->start + run->len) {
+		memset(map.pending + run->start, 1, run->len);
+		map_split(&map, run->start);
+		map_split(&map, run->start + run->len);
 	}
 }
 
@@ -105,6 +114,23 @@ int spare_commit(const struct change *changes, unsigned int nr)
 bool spare_free(u32 spare, u32 len)
 {
 	return owner_free(&owner, spare, len);
+}
+
+unsigned int spare_aside(void)
+{
+	const struct run *run;
+	unsigned int nr = 0;
+
+	for (u64 from = 0; (run = runs_from(&owner.by_spare, from));
+	     from = run->start + run->len)
+		if (run->type == DMR_RECORD_ASIDE)
+			nr += run->len;
+	return nr;
+}
+
+struct scrub spare_scrub(void)
+{
+	return (struct scrub) { owner.scrub.main, owner.scrub.spare, owner.scrub.len };
 }
 
 const struct map *spare_map(void)

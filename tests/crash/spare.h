@@ -30,12 +30,20 @@ int spare_format(uint64_t seed);
 /* A change is an addition, or a removal where spare is NOWHERE. */
 struct change {
 	uint32_t main, spare, len;
+	bool lost;			/* the judge's */
 };
 /* Make it durable, then part of the map. */
 int spare_commit(const struct change *changes, unsigned int nr);
 /* Is nothing on these sectors of the spare? */
 bool spare_free(uint32_t spare, uint32_t len);
 const struct map *spare_map(void);
+/* Sectors of it that were put aside. */
+unsigned int spare_aside(void);
+/* What is being scrubbed; nothing where @rate is 0. */
+struct scrub {
+	uint32_t at, to, rate;
+};
+struct scrub spare_scrub(void);
 const char *spare_said(void);
 /* Remaps, sectors that metadata takes, and which half of the log it is: the
  * last two tell of growth. */

@@ -13,13 +13,13 @@ static inline void must(const char *what, int r)
 		die("%s: %s", what, strerror(-r));
 }
 
-/* Rows of the list from @from on that begin before @end. Returns how many. */
+/* Rows of the list from @from on that begin before @end, and if they are lost. How many. */
 static inline u32 each_row(const char *name, u32 from, u32 end,
 			   void (*fn)(void *context, const u32 *row), void *context)
 {
 	const char *reply;
 	char message[64];
-	u32 row[3], nr = 0;
+	u32 row[4], nr = 0;
 	int at;
 
 	for (;;) {
@@ -29,6 +29,8 @@ static inline u32 each_row(const char *name, u32 from, u32 end,
 		must(message, dm_send(name, 0, message, &reply));
 		for (; sscanf(reply, "%u %u %u %n", &row[0], &row[1], &row[2], &at) == 3;
 		     reply += at, page++) {
+			row[3] = !strncmp(reply + at, "lost", 4);
+			at += row[3] * strlen("lost");
 			if (row[0] >= end)
 				return nr;
 			from = row[0] + row[2];
@@ -51,8 +53,19 @@ static inline void hash_row(void *context, const u32 *row)
 {
 	u64 *hash = context;
 
-	for (u32 i = 0; i < 3; i++)
+	for (u32 i = 0; i < 4; i++)
 		*hash = hash_u64(*hash, row[i]);
+}
+
+/* As the judge has it of a sector that is lost. */
+#define UNREADABLE	UINT64_MAX
+
+/* Some of it cannot be read: sector by sector. */
+static inline void read_each(int fd, char *buf, u32 at, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		if (io_all(fd, false, buf + i * SECTOR, SECTOR, at + i, 0))
+			put_stamp(buf + i * SECTOR, UNREADABLE);
 }
 
 /* Returns the highest version of a sector. */
@@ -65,12 +78,14 @@ static inline u32 tell_state(char text[80], const char *name, int fd, u32 len)
 	for (u32 at = 0; at < len; at += MAX_IO) {
 		u32 n = min_u64(MAX_IO, len - at);
 
-		must("reading", io_all(fd, false, buf, n * SECTOR, at, 0));
+		if (io_all(fd, false, buf, n * SECTOR, at, 0))
+			read_each(fd, buf, at, n);
 		for (u32 i = 0; i < n; i++) {
 			u64 value = get_stamp(buf + i * SECTOR);
 
 			data = hash_u64(data, value);
-			version = max_u64(version, value >> 32);
+			if (value != UNREADABLE)
+				version = max_u64(version, value >> 32);
 		}
 	}
 	free(buf);

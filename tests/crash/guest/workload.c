@@ -7,6 +7,10 @@
  *
  * Before each step it is said to the mark disk what it will be, and afterwards what
  * came of it.
+ *
+ * With -f sectors of both disks go bad all the while (recorder.c), and come good again when
+ * the device is made anew; there is more room than what fails could take, so that no
+ * write may fail.
  */
 #define _GNU_SOURCE
 #include "state.h"
@@ -37,6 +41,8 @@ static const char *main_path, *spare_path, *option = "";
 static int mark_fd, data_fd;
 static u32 len, most = 2200, changes = 60, cycles = 4;
 static struct thread threads[MAP_THREADS + WRITERS];
+static u32 spare_len;
+static bool faulty;
 static bool mapped[MAX_LEN];
 static u32 of_batch[MAX_LEN];		/* which thread is about to add it, and 1 */
 static _Atomic u32 version;
@@ -81,7 +87,7 @@ static void row_added(void *context, const u32 *row)
 
 	if (of_batch[row[0]] != t->id + 1)
 		return;
-	mark(t, "row %u %u %u", row[0], row[1], row[2]);
+	mark(t, "row %u %u %u%s", row[0], row[1], row[2], row[3] ? " lost" : "");
 	memset(mapped + row[0], 1, row[2]);
 	t->nr++;
 }
@@ -103,6 +109,9 @@ static int send(struct thread *t, const char *message)
 	put_marks(t);
 	tokens += 2 * WRITERS;
 	r = dm_send(NAME, 0, message, &reply);
+	/* What has failed may be remapped already, or not be moved back. */
+	if (faulty && (r == -EIO || r == -EEXIST))
+		return r;
 	if (r && r != -EBUSY && r != -ENOSPC)
 		die("%s: %s", message, strerror(-r));
 	return r;
@@ -142,6 +151,8 @@ static void add(struct thread *t, u32 rows)
 	}
 	if (!nr)
 		return;
+	if (rows == 1 && faulty && one_in(&t->rnd, 3))
+		strcat(message, " lost");
 	r = send(t, message);
 	if (!r)
 		each_row(NAME, t->first, t->end, row_added, t);
@@ -177,7 +188,7 @@ static void remove_range(struct thread *t, u32 main, u32 n)
 /* A whole remap, a part of it, or whatever is in a range. */
 static void remove_some(struct thread *t)
 {
-	u32 from = pick_main(t, 1, !t->fill), row[3] = { 0, 0, 0 }, n;
+	u32 from = pick_main(t, 1, !t->fill), row[4] = { 0, 0, 0 }, n;
 
 	switch (below(&t->rnd, t->fill ? 2 : 3)) {
 	case 0:
@@ -192,6 +203,49 @@ static void remove_some(struct thread *t)
 		n = (t->end - t->first) / 4;
 		remove_range(t, from, min_u64(n, t->end - from));
 	}
+}
+
+/*
+ * Something goes bad: for reads or writes or both, for good or the next few; where data
+ * is written, or on the spare where something is mapped.
+ */
+static void spoil(struct thread *t)
+{
+	u32 n = log_uniform(&t->rnd, 8), row[4] = { 0, 0, 0 };
+	u32 times = one_in(&t->rnd, 2) ? 255 : 1 + below(&t->rnd, 3);
+	u32 how = 1 + below(&t->rnd, 3), disk = 0;
+	u32 sector = pick_main(t, n, false);
+
+	if (one_in(&t->rnd, 3))
+		each_row(NAME, sector, t->end, first_row, row);
+	if (row[2]) {
+		disk = 1;
+		n = min_u64(n, row[2]);
+		sector = row[1] + below(&t->rnd, row[2] - n + 1);
+	}
+	mark(t, "bad %u %u %u %u %u", disk, how & 1 ? times : 0, how & 2 ? times : 0, sector, n);
+	put_marks(t);
+}
+
+static void mend_all(struct thread *t)
+{
+	mark(t, "bad 0 0 0 0 %u", len);
+	mark(t, "bad 1 0 0 0 %u", spare_len);
+	put_marks(t);
+}
+
+static void scrub(struct thread *t)
+{
+	u32 from = below(&t->rnd, len);
+	char message[64];
+
+	if (one_in(&t->rnd, 3))
+		strcpy(message, "scrub stop");
+	else
+		snprintf(message, sizeof(message), "scrub start %u %u %u", from,
+			 from + 1 + (u32)below(&t->rnd, len - from),
+			 1 + (u32)below(&t->rnd, 20));
+	answer(t, send(t, message));
 }
 
 static void clear_all(struct thread *t)
@@ -217,6 +271,11 @@ static void *change_map(void *context)
 			t->fill = false;
 		else if (t->nr < limit / 8)
 			t->fill = true;
+		if (faulty && !one_in(&t->rnd, 3))
+			spoil(t);
+		/* One thread, lest what is acknowledged is another's. */
+		if (faulty && !t->id && one_in(&t->rnd, 6))
+			scrub(t);
 		switch (below(&t->rnd, 8)) {
 		case 0:
 		case 1:
@@ -284,6 +343,16 @@ static void write_some(struct thread *t, char *buf)
 	answer(t, 0);
 }
 
+/* For what reads find out. */
+static void read_some(struct thread *t, char *buf)
+{
+	u32 n, sector = pick_sector(t, &n);
+	int r = io_all(data_fd, false, buf, n * SECTOR, sector, 0);
+
+	if (r && r != -EIO && r != -ENODATA)
+		must("reading", r);
+}
+
 static void sync_data(struct thread *t)
 {
 	mark(t, "begin sync");
@@ -304,6 +373,8 @@ static void *write_data(void *context)
 			usleep(200);
 		} else if (one_in(&t->rnd, 6)) {
 			sync_data(t);
+		} else if (faulty && one_in(&t->rnd, 3)) {
+			read_some(t, buf);
 		} else {
 			write_some(t, buf);
 		}
@@ -328,6 +399,8 @@ static void create(struct thread *t)
 
 	snprintf(params, sizeof(params), "%s %s%s%s", main_path, spare_path,
 		 *option ? " 1 " : "", option);
+	if (faulty)
+		mend_all(t);
 	mark(t, "begin create");
 	put_marks(t);
 	data_fd = create_device(path, NAME, len, "dm-remap-v4", params);
@@ -362,10 +435,13 @@ int main(int argc, char **argv)
 	int c, fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "c:m:n:o:s:")) != -1) {
+	while ((c = getopt(argc, argv, "c:fm:n:o:s:")) != -1) {
 		switch (c) {
 		case 'c':
 			cycles = strtoul(optarg, NULL, 0);
+			break;
+		case 'f':
+			faulty = true;
 			break;
 		case 'm':
 			most = strtoul(optarg, NULL, 0);
@@ -384,7 +460,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 3) {
-		fprintf(stderr, "usage: workload [-s seed] [-n changes a cycle] [-c cycles] [-m most remaps] [-o table option] <main> <spare> <mark>\n");
+		fprintf(stderr, "usage: workload [-s seed] [-f] [-n changes a cycle] [-c cycles] [-m most remaps] [-o table option] <main> <spare> <mark>\n");
 		return 2;
 	}
 	main_path = argv[optind];
@@ -392,6 +468,9 @@ int main(int argc, char **argv)
 	mark_fd = open_device(argv[optind + 2], O_RDWR | O_DIRECT);
 	fd = open_device(main_path, O_RDONLY);
 	len = device_sectors(fd);
+	close(fd);
+	fd = open_device(spare_path, O_RDONLY);
+	spare_len = device_sectors(fd);
 	close(fd);
 	if (len > MAX_LEN)
 		die("main is too large");
@@ -405,7 +484,8 @@ int main(int argc, char **argv)
 	for (u32 i = 0; i < cycles; i++) {
 		create(&threads[0]);
 		run(1 + i % MAP_THREADS);
-		if (i == cycles / 2)
+		/* What is lost could not be cleared. */
+		if (i == cycles / 2 && !faulty)
 			clear_all(&threads[0]);
 		remove_device(NAME, data_fd);
 	}
