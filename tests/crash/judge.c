@@ -688,16 +688,16 @@ static void put_sectors(struct image *image, const struct write *w, u32 first, u
 		put_sector(image, w, i);
 }
 
-/*
- * May garbage be left of it? Of a format that was not finished, it cannot be told from
- * what is not ours. And where one copy has failed and the power fails, too, nobody
- * promises anything but sectors that are old or new.
- */
 static bool is_metadata(const struct write *w)
 {
 	return w->disk == SPARE && w->data && !memcmp(w->data, "dmremap", 7);
 }
 
+/*
+ * May garbage be left of it? Of a format that was not finished, it cannot be told from
+ * what is not ours. And where one copy has failed and the power fails, too, nobody
+ * promises anything but sectors that are old or new.
+ */
 static bool may_be_garbage(const struct write *w)
 {
 	return created && !copy_failed && is_metadata(w);

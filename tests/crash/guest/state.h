@@ -60,12 +60,17 @@ static inline void hash_row(void *context, const u32 *row)
 /* As the judge has it of a sector that is lost. */
 #define UNREADABLE	UINT64_MAX
 
-/* Some of it cannot be read: sector by sector. */
-static inline void read_each(int fd, char *buf, u32 at, u32 n)
+/* Some of it may not be readable: by halves, down to a sector. */
+static inline void read_all(int fd, char *buf, u32 at, u32 n)
 {
-	for (u32 i = 0; i < n; i++)
-		if (io_all(fd, false, buf + i * SECTOR, SECTOR, at + i, 0))
-			put_stamp(buf + i * SECTOR, UNREADABLE);
+	if (!io_all(fd, false, buf, n * SECTOR, at, 0))
+		return;
+	if (n == 1) {
+		put_stamp(buf, UNREADABLE);
+		return;
+	}
+	read_all(fd, buf, at, n / 2);
+	read_all(fd, buf + n / 2 * SECTOR, at + n / 2, n - n / 2);
 }
 
 /* Returns the highest version of a sector. */
@@ -78,8 +83,7 @@ static inline u32 tell_state(char text[80], const char *name, int fd, u32 len)
 	for (u32 at = 0; at < len; at += MAX_IO) {
 		u32 n = min_u64(MAX_IO, len - at);
 
-		if (io_all(fd, false, buf, n * SECTOR, at, 0))
-			read_each(fd, buf, at, n);
+		read_all(fd, buf, at, n);
 		for (u32 i = 0; i < n; i++) {
 			u64 value = get_stamp(buf + i * SECTOR);
 
