@@ -108,7 +108,7 @@ static unsigned int nr_random = 4, every, most_wrong = 5;
 static const char *images_path, *base_path, *cut_path;
 static bool first_only;
 static u64 highest_epoch, nr_halves, most_area, nr_grown;
-static u32 most_lost, most_pending, most_aside, most_scrub;
+static u32 most_moved, most_lost, most_pending, most_aside, most_scrub;
 static u64 nr_points, nr_images, nr_wrong, nr_kernel, nr_acked, nr_flushed, nr_blank;
 static FILE *images, *expected;
 
@@ -531,25 +531,28 @@ static void expect_loosely(const struct thread *t, const struct map *got)
 static const char *check_loosely(const struct map *got)
 {
 	static char why[160];
+	u32 nr_moved = 0;
 
 	map_copy(&want, &acked);
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
 		if (threads[i].doing == MESSAGE)
 			expect_loosely(&threads[i], got);
 	for (u32 s = 0; s < len; s++) {
-		bool can_pend = unread[s] || (got->to[s] != NOWHERE && loose[SPARE][got->to[s]]);
+		u32 to = got->to[s];
 
-		if (got->pending[s] && !can_pend) {
+		if (got->pending[s] && !unread[s] && !(to != NOWHERE && loose[SPARE][to])) {
 			snprintf(why, sizeof(why), "main sector %u is pending", s);
 			return why;
 		}
-		if (got->to[s] != want.to[s] && !is_loose(s)) {
+		nr_moved += to != want.to[s];
+		if (to != want.to[s] && !is_loose(s)) {
 			snprintf(why, sizeof(why),
 				 "main sector %u: on spare sector %d; it should be %d", s,
-				 (int)got->to[s], (int)want.to[s]);
+				 (int)to, (int)want.to[s]);
 			return why;
 		}
 	}
+	most_moved = max_u64(most_moved, nr_moved);
 	return NULL;
 }
 
@@ -1261,8 +1264,8 @@ static int summary(void)
 	       (unsigned long long)nr_halves, (unsigned long long)nr_grown,
 	       (unsigned long long)nr_acked, (unsigned long long)nr_flushed);
 	if (any_loose)
-		printf("# of the medium: at most %u sectors lost, %u pending, %u aside, %s scrub\n",
-		       most_lost, most_pending, most_aside, most_scrub ? "a" : "no");
+		printf("# of the medium: at most %u sectors moved by themselves, %u lost, %u pending, %u aside, %s scrub\n",
+		       most_moved, most_lost, most_pending, most_aside, most_scrub ? "a" : "no");
 	printf("# %llu events, %llu points, %llu images (%llu blank), %llu for the kernel\n",
 	       (unsigned long long)nr_requests, (unsigned long long)nr_points,
 	       (unsigned long long)nr_images, (unsigned long long)nr_blank,
