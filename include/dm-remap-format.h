@@ -41,6 +41,10 @@ struct dmr_disk_area {
 #define DMR_SUPER_STALE(copy)	(1U << (copy))
 /* ... formatting has begun and not ended: nothing is here yet. */
 #define DMR_SUPER_UNFINISHED	0x100
+/* ... the remaps of the spare @peer are being moved here, and still count there. */
+#define DMR_SUPER_JOINING	0x200
+/* ... its remaps have moved to the spare @peer, and count there. */
+#define DMR_SUPER_RETIRED	0x400
 
 /**
  * struct dmr_super - the superblock: at sector 0, and once more at @backup
@@ -61,6 +65,7 @@ struct dmr_disk_area {
  * @flags:	DMR_SUPER_*
  * @areas:	of each copy, its two halves
  * @main_id:	identity of the main device, padded with NULs; empty if not known
+ * @peer:	@uuid of the other spare of a migration, or zeros
  */
 struct dmr_super {
 	__u8			magic[8];
@@ -80,7 +85,8 @@ struct dmr_super {
 	__le32			flags;
 	struct dmr_disk_area	areas[DMR_COPIES][DMR_HALVES];
 	__u8			main_id[DMR_MAIN_ID_SIZE];
-	__u8			reserved[DMR_BLOCK_SIZE - 304];
+	__u8			peer[DMR_UUID_SIZE];
+	__u8			reserved[DMR_BLOCK_SIZE - 320];
 };
 
 /**

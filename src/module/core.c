@@ -277,6 +277,11 @@ bad_map:
  *----------------------------------------------------------------
  */
 
+static bool dmr_dev_used(const struct block_device *bdev, const struct dmr_user *u)
+{
+	return bdev == u->main || bdev == u->spare || bdev == u->joining;
+}
+
 /*
  * May two tables be there at once? Those of one device, one after the other, may
  * share their devices, each in the part it has had.
@@ -286,7 +291,9 @@ static bool dmr_users_collide(const struct dmr_user *a, const struct dmr_user *b
 	dev_t am = a->main->bd_dev, as = a->spare->bd_dev;
 	dev_t bm = b->main->bd_dev, bs = b->spare->bd_dev;
 
-	if (am == bs || as == bm)
+	/* A table of before a migration would have the wrong spare after it. */
+	if (am == bs || as == bm || (b->joining && (a->md == b->md || am == b->joining->bd_dev ||
+						    as == b->joining->bd_dev)))
 		return true;
 	return (am == bm || as == bs) &&
 	       (a->md != b->md || a->table == b->table);
@@ -377,6 +384,39 @@ int dmr_core_get(struct dmr_user *u, char **error)
 	return r;
 }
 
+int dmr_core_join_spare(struct dmr_user *u, struct block_device *bdev)
+{
+	struct dmr_user *other;
+	int r = 0;
+
+	mutex_lock(&users_lock);
+	/* Another table of the core has the spare that is left. */
+	if (u->joining || u->core->users > 1)
+		r = -EBUSY;
+	list_for_each_entry(other, &users, node)
+		if (dmr_dev_used(bdev, other))
+			r = -EBUSY;
+	if (!r)
+		u->joining = bdev;
+	mutex_unlock(&users_lock);
+	return r;
+}
+
+bool dmr_core_settle_spare(struct dmr_user *u)
+{
+	bool moved;
+
+	mutex_lock(&users_lock);
+	rcu_read_lock();
+	moved = dmr_map_of(u->core)->bdev == u->joining;
+	rcu_read_unlock();
+	if (moved)
+		u->spare = u->joining;
+	u->joining = NULL;
+	mutex_unlock(&users_lock);
+	return moved;
+}
+
 void dmr_core_put(struct dmr_user *u)
 {
 	struct dmr_core *core = u->core;
@@ -424,6 +464,18 @@ u64 dmr_core_spare_size(const struct dmr_core *core)
 static u64 dmr_core_low_default(const struct dmr_core *core)
 {
 	return div_u64(dmr_core_room(core), 10);
+}
+
+void dmr_core_publish(struct dmr_core *core, struct dmr_map *map)
+{
+	bool by_default = core->spare_low == dmr_core_low_default(core);
+
+	map->table.resizes = dmr_map_of(core)->table.resizes;
+	rcu_assign_pointer(core->map, map);
+	if (by_default || core->spare_low > dmr_core_room(core))
+		WRITE_ONCE(core->spare_low, dmr_core_low_default(core));
+	dmr_core_counted(core);
+	dmr_core_resize(core);
 }
 
 u64 dmr_user_spare_low(const struct dmr_user *u)

@@ -257,6 +257,9 @@ struct dmr_map {
 /**
  * struct dmr_core - the state that the tables of one device and spare share
  * @map:	the remaps; see dmr_map_of()
+ * @next:	the map of the spare that a migration moves to, or NULL; written as @map is
+ * @next_held:	writes to what is there wait until it is the map; move.lock
+ * @next_error:	a write to it failed; move.lock
  * @inflight:	bios submitted below and not yet returned, in two generations
  * @gen:	the generation that bios count in now
  *
@@ -308,6 +311,9 @@ struct dmr_map {
  */
 struct dmr_core {
 	struct dmr_map __rcu	*map;
+	struct dmr_map __rcu	*next;
+	bool			next_held;
+	blk_status_t		next_error;
 	struct dmr_generation	inflight[2];
 	unsigned int		gen;
 
@@ -378,6 +384,7 @@ struct dmr_core {
  * @table:	the table; only its identity counts
  * @main:	main device
  * @spare:	spare device
+ * @joining:	the one that a migration moves to, or NULL
  * @len:	sectors mapped
  * @readonly:	opened read-only
  * @manual:	do not remap when the medium fails
@@ -395,6 +402,7 @@ struct dmr_user {
 	struct dm_table		*table;
 	struct block_device	*main;
 	struct block_device	*spare;
+	struct block_device	*joining;
 	u64			len;
 	bool			readonly;
 	bool			manual;
@@ -466,6 +474,21 @@ int dmr_core_get(struct dmr_user *u, char **error);
  * Context: a destructor.
  */
 void dmr_core_put(struct dmr_user *u);
+
+/**
+ * dmr_core_join_spare - keep others off the spare of a migration
+ * @u:		the table
+ * @bdev:	the spare
+ *
+ * Until dmr_core_settle_spare() no other table of the device can be loaded.
+ *
+ * Return: 0; -EBUSY: it is in use, there is a migration already, or another table of the
+ * device is loaded.
+ */
+int dmr_core_join_spare(struct dmr_user *u, struct block_device *bdev);
+
+/* The migration is over: is the spare that joined the one of the table now? */
+bool dmr_core_settle_spare(struct dmr_user *u);
 
 /**
  * dmr_core_apply - put what a table says in force
@@ -590,13 +613,16 @@ static inline void dmr_count(struct dmr_core *core, enum dmr_stat stat, s64 n)
 /* Count a bio that failed. Context: any. */
 void dmr_count_error(struct dmr_core *core, const struct bio *bio);
 
+static inline void dmr_map_counted(struct dmr_map *map)
+{
+	WRITE_ONCE(map->remaps, map->table.count - map->nr_holes);
+	WRITE_ONCE(map->sectors, map->table.sectors - map->hole_sectors);
+}
+
 /* A change of the map is complete: status tells it. Context: @change held. */
 static inline void dmr_core_counted(struct dmr_core *core)
 {
-	struct dmr_map *map = dmr_map_of(core);
-
-	WRITE_ONCE(map->remaps, map->table.count - map->nr_holes);
-	WRITE_ONCE(map->sectors, map->table.sectors - map->hole_sectors);
+	dmr_map_counted(dmr_map_of(core));
 	WRITE_ONCE(core->changes, core->changes + 1);
 }
 
@@ -630,6 +656,13 @@ size_t dmr_core_status(const struct dmr_core *core, char *result, size_t maxlen)
  * Return: the map, with nothing on disk, or NULL without memory.
  */
 struct dmr_map *dmr_core_make_map(struct dmr_core *core, const struct dmr_user *u);
+
+/**
+ * dmr_core_publish - put another map in the place of the one in force
+ *
+ * Context: the change lock. The old one is the caller's when a drain has passed.
+ */
+void dmr_core_publish(struct dmr_core *core, struct dmr_map *map);
 
 /* Free a map that nobody looks at, with all that is in it. */
 void dmr_core_free_map(struct dmr_map *map);

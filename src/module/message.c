@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "map.h"
 #include "message.h"
+#include "migrate.h"
 #include "persist.h"
 #include "relocate.h"
 #include "scrub.h"
@@ -26,12 +27,14 @@
  * struct dmr_call - a message
  * @argc:	number of arguments, without the verb
  * @argv:	the arguments; gone with the first word of reply
+ * @to:		what migrate moves to
  * @result:	where the reply goes
  * @maxlen:	bytes there
  */
 struct dmr_call {
 	unsigned int	argc;
 	char		**argv;
+	const struct dmr_user *to;
 	char		*result;
 	unsigned int	maxlen;
 };
@@ -791,6 +794,19 @@ static int dmr_scrub(struct dmr_core *core, struct dmr_call *call)
 	return r ? r : dmr_reply(call, "scrub stopped at %llu", core->scrub.at);
 }
 
+/* The glue has opened the device that the argument names. */
+static int dmr_migration(struct dmr_core *core, struct dmr_call *call)
+{
+	u64 remaps;
+	int r = dmr_migrate(core, call->to, &remaps);
+
+	if (r)
+		return r;
+	dmr_core_event(core);
+	return dmr_reply(call, "remaps=%llu spare_free=%llu", remaps,
+			 dmr_map_of(core)->spare.free);
+}
+
 static int dmr_help(struct dmr_core *core, struct dmr_call *call);
 
 /*
@@ -812,6 +828,7 @@ static const struct dmr_verb dmr_verbs[] = {
 	{ "set", 2, 2, DMR_CHANGES, dmr_set, "<name> <value>" },
 	{ "scrub", 1, 4, DMR_CHANGES | DMR_SETTLES, dmr_scrub,
 	  "start [<from> <to>] [<MiB/s>] | stop" },
+	{ "migrate", 1, 1, DMR_CHANGES | DMR_REMAPS, dmr_migration, "<new_spare>" },
 	{ "stats", 0, 0, 0, dmr_stats, "" },
 	{ "clear_stats", 0, 0, DMR_CHANGES, dmr_clear_stats, "" },
 	{ "status", 0, 0, 0, dmr_status, "" },
@@ -874,12 +891,13 @@ static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 	return r;
 }
 
-int dmr_message(struct dmr_core *core, unsigned int argc, char **argv,
-		char *result, unsigned int maxlen)
+int dmr_message(struct dmr_core *core, const struct dmr_user *to, unsigned int argc,
+		char **argv, char *result, unsigned int maxlen)
 {
 	struct dmr_call call = {
 		.argc = argc - 1,
 		.argv = argv + 1,
+		.to = to,
 		.result = result,
 		.maxlen = maxlen,
 	};

@@ -10,6 +10,7 @@
 /**
  * dmr_message - do what a message says
  * @core:	the core of the table that the message came to
+ * @to:		of a message that names another spare, the table with that spare, or NULL
  * @argc:	number of @argv
  * @argv:	the verb and its arguments; @result may overlay them
  * @result:	room for the reply
@@ -22,7 +23,7 @@
  * Return: 1 with a reply, as device-mapper wants it; or an error, of which
  * dmr_refuse() has said why.
  */
-int dmr_message(struct dmr_core *core, unsigned int argc, char **argv,
-		char *result, unsigned int maxlen);
+int dmr_message(struct dmr_core *core, const struct dmr_user *to, unsigned int argc,
+		char **argv, char *result, unsigned int maxlen);
 
 #endif /* DMR_MESSAGE_H */

@@ -63,7 +63,7 @@ static void dmr_super_make(const struct dmr_meta *m, struct dmr_super *super)
 	super->spare_size = cpu_to_le64(m->spare_size);
 	super->len = cpu_to_le64(m->len);
 	super->block = cpu_to_le32(m->block);
-	super->flags = cpu_to_le32(m->stale);
+	super->flags = cpu_to_le32(m->stale | m->moving);
 	for (unsigned int c = 0; c < DMR_COPIES; c++)
 		for (unsigned int h = 0; h < DMR_HALVES; h++) {
 			const struct dmr_extent *area = &m->areas[c][h];
@@ -73,6 +73,7 @@ static void dmr_super_make(const struct dmr_meta *m, struct dmr_super *super)
 				cpu_to_le64(area->len / DMR_BLOCK_SECTORS);
 		}
 	memcpy(super->main_id, m->main_id, sizeof(super->main_id));
+	memcpy(super->peer, m->peer, sizeof(super->peer));
 }
 
 static void dmr_super_take(struct dmr_meta *m, const struct dmr_super *super)
@@ -87,6 +88,9 @@ static void dmr_super_take(struct dmr_meta *m, const struct dmr_super *super)
 	m->len = le64_to_cpu(super->len);
 	m->block = le32_to_cpu(super->block);
 	m->stale = le32_to_cpu(super->flags);
+	m->moving = m->stale & (DMR_SUPER_JOINING | DMR_SUPER_RETIRED);
+	m->stale &= ~m->moving;
+	memcpy(m->peer, super->peer, sizeof(m->peer));
 	for (unsigned int c = 0; c < DMR_COPIES; c++)
 		for (unsigned int h = 0; h < DMR_HALVES; h++) {
 			struct dmr_extent *area = &m->areas[c][h];
@@ -252,7 +256,7 @@ int dmr_meta_probe(struct dmr_meta *m)
 				m->size);
 		return -EUCLEAN;
 	}
-	return 0;
+	return m->moving ? -ESTALE : 0;
 }
 
 /*
@@ -1081,4 +1085,26 @@ int dmr_meta_format(struct dmr_meta *m)
 	/* With the first it is done. */
 	dmr_supers_write(m);
 	return m->super_bad ? -EIO : 0;
+}
+
+/*
+ *----------------------------------------------------------------
+ * Moving to another spare
+ *----------------------------------------------------------------
+ */
+
+int dmr_meta_retire(struct dmr_meta *m, const u8 *peer)
+{
+	m->moving = DMR_SUPER_RETIRED;
+	memcpy(m->peer, peer, sizeof(m->peer));
+	dmr_supers_write(m);
+	return m->super_bad == DMR_BOTH_COPIES ? -EIO : 0;
+}
+
+int dmr_meta_join(struct dmr_meta *m)
+{
+	m->moving = 0;
+	memset(m->peer, 0, sizeof(m->peer));
+	dmr_supers_write(m);
+	return m->super_bad == DMR_BOTH_COPIES ? -EIO : 0;
 }

@@ -80,6 +80,8 @@ struct dmr_meta_ops {
  * @second:	where the second superblock is
  * @areas:	of each copy, the two halves of its log
  * @stale:	bit c: copy c of the log is out, and says so on disk
+ * @moving:	DMR_SUPER_JOINING, DMR_SUPER_RETIRED or 0: neither is to be loaded
+ * @peer:	UUID of the other spare of a migration, or zeros
  * @super_bad:	bit c: that superblock has to be written
  * @log_bad:	bit c: that copy of the log has failed, or lacks something
  *
@@ -114,6 +116,8 @@ struct dmr_meta {
 	struct dmr_extent	second;
 	struct dmr_extent	areas[DMR_COPIES][DMR_HALVES];
 	unsigned int		stale;
+	unsigned int		moving;
+	u8			peer[DMR_UUID_SIZE];
 	unsigned int		super_bad;
 	unsigned int		log_bad;
 
@@ -144,7 +148,8 @@ struct dmr_meta {
  * Fills in what the superblock has. Changes nothing.
  *
  * Return: 0; -ENODATA all is blank; -EEXIST something else is there; -EUCLEAN
- * damaged; -EOPNOTSUPP a newer format; -ERANGE the spare was larger; -EIO unreadable.
+ * damaged; -EOPNOTSUPP a newer format; -ERANGE the spare was larger; -EIO unreadable;
+ * -ESTALE its remaps count on another spare (@moving).
  */
 int dmr_meta_probe(struct dmr_meta *m);
 
@@ -222,6 +227,21 @@ bool dmr_meta_behind(const struct dmr_meta *m);
  * Return: 0 when a commit could be made now, else an errno.
  */
 int dmr_meta_resume(struct dmr_meta *m);
+
+/**
+ * dmr_meta_retire - the remaps count on another spare from now on
+ * @peer:	its UUID
+ *
+ * Return: 0; -EIO when no superblock could be written: it may say so or not.
+ */
+int dmr_meta_retire(struct dmr_meta *m, const u8 *peer);
+
+/**
+ * dmr_meta_join - what was formatted with @moving set to DMR_SUPER_JOINING counts now
+ *
+ * Return: 0; -EIO when no superblock could be written. A later commit tries again.
+ */
+int dmr_meta_join(struct dmr_meta *m);
 
 /* Sectors of the spare that metadata takes, but for the first 8. Context: any. */
 u64 dmr_meta_sectors(const struct dmr_meta *m);

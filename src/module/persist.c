@@ -463,6 +463,13 @@ static int dmr_persist_probe(struct dmr_core *core, const struct dmr_user *u,
 	case -ERANGE:
 		*error = "Spare device has become smaller";
 		break;
+	case -ESTALE:
+		*error = m->moving == DMR_SUPER_RETIRED ?
+			 "Spare's remaps have moved to another spare" :
+			 "Spare is of a migration that has not ended";
+		DMERR("%s: the other spare has UUID %pUb", dm_device_name(core->md),
+		      m->peer);
+		break;
 	default:
 		*error = "Spare cannot be read";
 	}
@@ -548,6 +555,38 @@ static int dmr_persist_format(struct dmr_core *core, const struct dmr_user *u,
 	else
 		DMINFO("%s: spare formatted, UUID %pUb", dm_device_name(core->md), m->uuid);
 	return r;
+}
+
+/*
+ * Nobody's, or left over from @map: a migration to there that did not end, or the one that
+ * came from there. @map alone counts of the two.
+ */
+static bool dmr_persist_joinable(struct dmr_meta *m, const struct dmr_map *map, int probed)
+{
+	return probed == -ENODATA ||
+	       (probed == -ESTALE && !memcmp(m->peer, map->meta.uuid, sizeof(m->peer)));
+}
+
+int dmr_persist_join(struct dmr_map *next, const struct dmr_map *map)
+{
+	struct dmr_core *core = next->core;
+	struct dmr_meta *m = &next->meta;
+	int r;
+
+	m->size = dmr_spare_size(&next->spare);
+	m->block = core->block;
+	r = dmr_meta_probe(m);
+	if (!dmr_persist_joinable(m, map, r))
+		return dmr_refuse(core, r == -EIO ? r : -EEXIST,
+				  "the new spare is not blank (error %d); nothing was changed", r);
+	m->len = map->meta.len;
+	m->block = core->block;
+	memcpy(m->main_id, map->meta.main_id, sizeof(m->main_id));
+	memcpy(m->peer, map->meta.uuid, sizeof(m->peer));
+	generate_random_uuid(m->uuid);
+	m->moving = DMR_SUPER_JOINING;
+	r = dmr_meta_format(m);
+	return r ? dmr_refuse(core, r, "the new spare cannot be formatted (error %d)", r) : 0;
 }
 
 /* What was in doubt has not happened. */

@@ -54,6 +54,19 @@ int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u);
 int dmr_persist_again(struct dmr_core *core);
 
 /**
+ * dmr_persist_join - format the spare of a map that another is going to move to
+ * @next:	the map, empty
+ * @map:	the other
+ *
+ * It must be blank, or left over from a migration of @map, to there or from there. It is
+ * not loaded before dmr_meta_join().
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -EEXIST, -ENOSPC, -EIO: said to dmr_refuse().
+ */
+int dmr_persist_join(struct dmr_map *next, const struct dmr_map *map);
+
+/**
  * dmr_persist_settle - make sure that a change can be committed
  *
  * Settles a commit in doubt first, which has not happened then.

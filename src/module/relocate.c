@@ -35,38 +35,6 @@ static void dmr_batch_sort(struct dmr_batch *batch)
  *----------------------------------------------------------------
  */
 
-/**
- * struct dmr_run_copy - a run of sectors that is copied in one piece
- * @w:		its window
- * @from:	where the data is
- * @to:		where it goes
- * @read_error:	@from could not be read
- * @write_error: @to could not be written
- */
-struct dmr_run_copy {
-	struct dmr_window	*w;
-	struct dm_io_region	from;
-	struct dm_io_region	to;
-	bool			read_error;
-	bool			write_error;
-};
-
-/**
- * struct dmr_window - what is copied at a time
- * @left:	runs not yet copied, and one more until all are started
- * @done:	when none is left
- * @nr:		runs
- * @sectors:	in them
- * @runs:	the runs
- */
-struct dmr_window {
-	atomic_t		left;
-	struct completion	done;
-	unsigned int		nr;
-	unsigned int		sectors;
-	struct dmr_run_copy	runs[DMR_WINDOW_RUNS];
-};
-
 static void dmr_run_copied(int read_error, unsigned long write_error, void *context)
 {
 	struct dmr_run_copy *run = context;
@@ -162,7 +130,7 @@ static int dmr_copy_blocks(struct dmr_core *core, struct dmr_window *one,
 		one->runs[0].to.count = core->block;
 		dmr_copy_block(core, one);
 		if (one->runs[0].read_error && salvage)
-			r = dmr_lost_add(core, one->runs[0].from.sector);
+			r = dmr_lost_add(core, run->main + i);
 		else if (one->runs[0].read_error || one->runs[0].write_error)
 			r = dmr_copy_refused(core, &one->runs[0]);
 		/* A dead zone is read block by block for a long time. */
@@ -195,8 +163,7 @@ static int dmr_copy_window(struct dmr_core *core, struct dmr_window *w, bool sal
  *----------------------------------------------------------------
  */
 
-/* Nobody looks at the move before a flag of a remap is set. */
-static void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 last)
+void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 last)
 {
 	struct dmr_move *m = &core->move;
 
@@ -214,8 +181,7 @@ static void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 
 	spin_unlock_irq(&m->lock);
 }
 
-/* The flags are gone: what waits will find its way. */
-static void dmr_move_end(struct dmr_core *core)
+void dmr_move_end(struct dmr_core *core)
 {
 	struct dmr_move *m = &core->move;
 	u64 *lost = m->lost;
@@ -248,6 +214,7 @@ static u64 dmr_window_add(struct dmr_core *core, struct dmr_window *w,
 	};
 
 	run->w = w;
+	run->main = from;
 	run->from = m->removing ? spare : main;
 	run->to = m->removing ? main : spare;
 	run->read_error = false;
@@ -276,8 +243,7 @@ static u64 dmr_window_fill(struct dmr_core *core, struct dmr_window *w,
 	return from;
 }
 
-static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi,
-			   bool salvage)
+int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi, bool salvage)
 {
 	struct dmr_move *m = &core->move;
 	int r;
@@ -290,8 +256,7 @@ static int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi,
 	if (r)
 		return dmr_refuse(core, r,
 				  "interrupted at main sector %llu; no remap of this move was changed",
-				  w->runs[0].from.bdev == core->main ?
-				  (u64)w->runs[0].from.sector : (u64)w->runs[0].to.sector);
+				  w->runs[0].main);
 
 	r = dmr_copy_window(core, w, salvage);
 	if (r)
@@ -833,7 +798,8 @@ static int dmr_removal_run(struct dmr_core *core, struct dmr_removal *rm,
 	int r = 0;
 
 	dmr_move_begin(core, true, first, last);
-	dmr_batch_flags(core, &rm->whole, DMR_REMOVING, 0);
+	/* It leaves for main, and no more for another spare. */
+	dmr_batch_flags(core, &rm->whole, DMR_REMOVING, DMR_LEAVING);
 	if (!nocopy)
 		r = dmr_move_copy(core, &rm->whole, false);
 	if (!r)

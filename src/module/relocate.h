@@ -14,9 +14,73 @@
 
 #include "core.h"
 
+#include <linux/dm-io.h>
+
 /* A window: 1 MiB, in at most so many pieces. */
 #define DMR_WINDOW_SECTORS	2048
 #define DMR_WINDOW_RUNS		256
+
+/**
+ * struct dmr_run_copy - a run of sectors that is copied in one piece
+ * @w:		its window
+ * @main:	its first main sector
+ * @from:	where the data is
+ * @to:		where it goes
+ * @read_error:	@from could not be read
+ * @write_error: @to could not be written
+ */
+struct dmr_run_copy {
+	struct dmr_window	*w;
+	u64			main;
+	struct dm_io_region	from;
+	struct dm_io_region	to;
+	bool			read_error;
+	bool			write_error;
+};
+
+/**
+ * struct dmr_window - what is copied at a time
+ * @left:	runs not yet copied, and one more until all are started
+ * @done:	when none is left
+ * @nr:		runs
+ * @sectors:	in them
+ * @runs:	the runs
+ */
+struct dmr_window {
+	atomic_t		left;
+	struct completion	done;
+	unsigned int		nr;
+	unsigned int		sectors;
+	struct dmr_run_copy	runs[DMR_WINDOW_RUNS];
+};
+
+/**
+ * dmr_move_begin - set the move up
+ * @core:	the core
+ * @removing:	the spare has the data, else main
+ * @first:	first main sector that moves
+ * @last:	first behind the last
+ *
+ * Nobody looks at the move before a flag of a remap is set.
+ *
+ * Context: the change lock.
+ */
+void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 last);
+
+/* The flags are gone: what waits will find its way. */
+void dmr_move_end(struct dmr_core *core);
+
+/**
+ * dmr_move_window - copy a window, and widen what is on both sides by it
+ * @core:	the core
+ * @w:		the window, and room for another behind it, to try again by block
+ * @hi:		first main sector behind it
+ * @salvage:	what cannot be read is told to core->move.lost, by main sector
+ *
+ * Context: the change lock; sleeps.
+ * Return: 0; -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
+ */
+int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi, bool salvage);
 
 /* As ext.start: the lowest free sectors of the spare. */
 #define DMR_AUTO		U64_MAX

@@ -45,6 +45,9 @@ struct dmr_extent {
  */
 #define DMR_ADDING	0x01	/* published, but main still has the data */
 #define DMR_REMOVING	0x02	/* the spare still has the data */
+#define DMR_LEAVING	0x80	/* also on the spare of a migration: written to both; with
+				 * DMR_REMOVING it is on its way there
+				 */
 /* ... of what the medium did (repair.h) ... */
 #define DMR_LOST	0x04	/* the spare sectors hold no data: reads fail */
 #define DMR_PENDING	0x08	/* could not be read: writes are seen to */

@@ -627,6 +627,9 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 		rcu_read_unlock();
 		rp.whole = run.remap;
 		rp.to = run.end;
+		/* What is written now a migration has to copy again. */
+		if (rp.whole && rp.whole->ext.flags & DMR_LEAVING)
+			dmr_map_flags(dmr_map_of(core), rp.whole, 0, DMR_LEAVING);
 		status = dmr_repair_part(&rp, error, tried);
 		from = rp.to;
 	}
@@ -680,7 +683,7 @@ static void dmr_rest(struct dmr_core *core, u64 from, u64 to)
 }
 
 /* Can a block be read, where it is served from? */
-static bool dmr_readable(struct dmr_core *core, u64 sector)
+bool dmr_readable(struct dmr_core *core, u64 sector)
 {
 	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_run run;

@@ -37,6 +37,9 @@ bool dmr_medium_error(blk_status_t status);
 blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
 			      blk_status_t error, u64 changes);
 
+/* Can a block be read, where it is served from? Context: the change lock; sleeps. */
+bool dmr_readable(struct dmr_core *core, u64 sector);
+
 /**
  * dmr_repair_note - tell what a read has found out, to be acted upon later
  * @core:	the core

@@ -14,6 +14,7 @@
  * @ref:	the part's count of I/O in flight
  * @old:	of a write to both sides: the child for the old side, which keeps
  *		what the two share; else NULL
+ * @mirror:	the two sides are two spares
  * @node:	in move.duals
  * @start:	first main sector
  * @end:	first behind the last
@@ -25,6 +26,7 @@ struct dmr_child {
 	struct bio		*parent;
 	struct percpu_ref	*ref;
 	struct dmr_child	*old;
+	bool			mirror;
 	struct list_head	node;
 	u64			start;
 	u64			end;
@@ -73,12 +75,33 @@ static void dmr_route_moving(const struct dmr_move *m, u8 flags, bool write,
 	lo = smp_load_acquire(&m->lo);
 	hi = READ_ONCE(m->hi);
 	if (start < lo) {
-		route->side = DMR_BOTH;
+		route->side = flags & DMR_LEAVING ? DMR_MIRROR : DMR_BOTH;
 		route->end = min(route->end, lo);
 	} else if (start < hi) {
 		route->side = DMR_WAIT;
 		route->end = min(route->end, hi);
 	}
+}
+
+/*
+ * What a migration has copied is written to both spares. Its flag was seen, so the other
+ * map has it, and stays until this bio is counted no more.
+ */
+static void dmr_route_mirror(const struct dmr_core *core, enum req_op op, u64 start,
+			     struct dmr_route *route)
+{
+	const struct dmr_map *next = rcu_dereference(core->next);
+	struct dmr_run run;
+
+	/* The two need not agree on what was discarded. */
+	if (op == REQ_OP_DISCARD) {
+		route->side = DMR_NONE;
+		return;
+	}
+	dmr_table_lookup(&next->table, start, route->end, &run);
+	route->end = run.end;
+	route->next = next->bdev;
+	route->next_sector = run.remap->ext.start + (start - run.remap->start);
 }
 
 /*
@@ -127,6 +150,10 @@ void dmr_route_rare(const struct dmr_map *map, enum req_op op,
 		dmr_route_medium(remap, op, flags, route);
 	else if (flags & DMR_HOLE)
 		route->side = DMR_MAIN;
+	else if (flags & DMR_LEAVING && write)
+		route->side = READ_ONCE(map->core->next_held) ? DMR_WAIT : DMR_MIRROR;
+	if (route->side == DMR_MIRROR)
+		dmr_route_mirror(map->core, op, start, route);
 	if (op == REQ_OP_DISCARD && !bdev_max_discard_sectors(map->bdev))
 		dmr_route_discard(route);
 }
@@ -189,8 +216,8 @@ static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
 	bool waits;
 
 	spin_lock_irq(&m->lock);
-	waits = m->active && ((start >= m->lo && start < m->hi) ||
-			      (m->held && start >= m->first && start < m->last));
+	waits = core->next_held || (m->active && ((start >= m->lo && start < m->hi) ||
+			      (m->held && start >= m->first && start < m->last)));
 	if (waits)
 		bio_list_add(&m->waiting, bio);
 	spin_unlock_irq(&m->lock);
@@ -262,11 +289,13 @@ static void dmr_dual_end(struct bio *bio)
 	 * Before the commit the old side alone counts, and a new side that does not
 	 * take its writes must not become the only one. After it both do.
 	 */
-	if (ours || m->committed || dmr_cannot_zero(bio))
+	if (ours || (m->committed && !old->mirror) || dmr_cannot_zero(bio))
 		dmr_parent_error(parent, bio->bi_status);
+	else if (bio->bi_status && old->mirror)
+		core->next_error = bio->bi_status;
 	else if (bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
 		m->error = bio->bi_status;
-	else if (m->nr_lost && !bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
+	else if (m->nr_lost && !old->mirror && !bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
 		dmr_rewritten(m, old->start, old->end);
 	last = atomic_dec_and_test(&old->left);
 	if (last)
@@ -342,25 +371,27 @@ static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
 			  struct percpu_ref *ref, const struct dmr_map *map,
 			  const struct dmr_route *route)
 {
+	bool mirror = route->side == DMR_MIRROR;
 	u64 start = parent->bi_iter.bi_sector;
 	unsigned int sectors = route->end - start;
-	struct dmr_child *main, *spare, *old;
+	struct dmr_child *other, *spare, *old;
 
-	main = dmr_child_alloc(core, parent, sectors, core->main, start);
-	spare = dmr_child_alloc(core, parent, sectors, map->bdev,
-				route->spare);
-	old = core->move.removing ? spare : main;
-	main->old = old;
+	other = dmr_child_alloc(core, parent, sectors, mirror ? route->next : core->main,
+				mirror ? route->next_sector : start);
+	spare = dmr_child_alloc(core, parent, sectors, map->bdev, route->spare);
+	old = mirror || core->move.removing ? spare : other;
+	other->old = old;
 	spare->old = old;
-	main->bio.bi_end_io = dmr_dual_end;
+	other->bio.bi_end_io = dmr_dual_end;
 	spare->bio.bi_end_io = dmr_dual_end;
+	old->mirror = mirror;
 	old->ref = ref;
 	old->start = start;
 	old->end = route->end;
 	atomic_set(&old->left, 2);
 
 	if (!dmr_dual_start(core, old, parent)) {
-		bio_put(&main->bio);
+		bio_put(&other->bio);
 		bio_put(&spare->bio);
 		dmr_core_leave(ref);
 		return false;
@@ -369,7 +400,7 @@ static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
 	dmr_count(core, DMR_STAT_WRITTEN_TWICE, 1);
 	bio_inc_remaining(parent);
 	bio_advance(parent, sectors << SECTOR_SHIFT);
-	dm_submit_bio_remap(dmr_dm_bio(parent), &main->bio);
+	dm_submit_bio_remap(dmr_dm_bio(parent), &other->bio);
 	dm_submit_bio_remap(dmr_dm_bio(parent), &spare->bio);
 	return true;
 }
@@ -401,6 +432,7 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 				return;
 			break;
 		case DMR_BOTH:
+		case DMR_MIRROR:
 			if (!dmr_send_both(core, parent, ref, map, &route))
 				return;
 			break;

@@ -17,23 +17,28 @@
  * @DMR_MAIN:	main device
  * @DMR_SPARE:	spare device
  * @DMR_BOTH:	a write behind the window of a move: both
+ * @DMR_MIRROR:	a write to what a migration has copied: the spare and the next one
  * @DMR_WAIT:	a write inside the window: not yet
  * @DMR_NONE:	nowhere: a discard of what cannot be discarded, which is done
  * @DMR_FAIL:	nowhere: it fails at once, as on a bad medium. A write will be seen to
  *		by fault.h, a read has its answer
  */
-enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_WAIT, DMR_NONE, DMR_FAIL };
+enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_MIRROR, DMR_WAIT, DMR_NONE, DMR_FAIL };
 
 /**
  * struct dmr_route - how the first run of a bio is to be sent
  * @side:	where to
  * @end:	first main sector that is not in the run
  * @spare:	the spare sector of the first, if a remap covers the run
+ * @next:	with DMR_MIRROR: the next spare ...
+ * @next_sector: ... and the first sector there
  */
 struct dmr_route {
 	enum dmr_side	side;
 	u64		end;
 	u64		spare;
+	struct block_device *next;
+	u64		next_sector;
 };
 
 /* What dmr_route() leaves to it: flags, and discards. */

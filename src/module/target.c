@@ -23,11 +23,13 @@
  * @user:	its share in the core
  * @main:	main device
  * @spare:	spare device
+ * @former:	that before a migration, or NULL
  */
 struct dmr_target {
 	struct dmr_user	user;
 	struct dm_dev	*main;
 	struct dm_dev	*spare;
+	struct dm_dev	*former;
 };
 
 static struct dmr_core *dmr_core_of(struct dm_target *ti)
@@ -176,6 +178,8 @@ static void dmr_set_limits(struct dm_target *ti, const struct dmr_user *u)
 
 static void dmr_target_free(struct dm_target *ti, struct dmr_target *t)
 {
+	if (t->former)
+		dm_put_device(ti, t->former);
 	if (t->spare)
 		dm_put_device(ti, t->spare);
 	if (t->main)
@@ -460,10 +464,84 @@ static void dmr_status_line(struct dm_target *ti, status_type_t type,
 	}
 }
 
+/* What the queue was set up for when the table was loaded, another spare must keep to. */
+static char *dmr_unfit_spare(struct dm_target *ti, struct block_device *spare)
+{
+	struct block_device *bdev = dm_disk(dm_table_get_md(ti->table))->part0;
+
+	if (spare->bd_disk == bdev->bd_disk)
+		return "The spare is the device itself";
+	if (bdev_write_cache(spare) && !bdev_write_cache(bdev))
+		return "The spare has a write cache, and the device is used as one without";
+	if (bdev_stable_writes(spare) && !bdev_stable_writes(bdev))
+		return "The spare wants stable pages, and the device does not ask for them";
+	if (bdev_dma_alignment(spare) & ~bdev_dma_alignment(bdev))
+		return "The spare wants memory aligned more than the device does";
+	return NULL;
+}
+
+/* The spare that is left stays open: status may be looking at its name. */
+static void dmr_take_spare(struct dm_target *ti, struct dm_dev *spare)
+{
+	struct dmr_target *t = ti->private;
+
+	if (t->former)
+		dm_put_device(ti, t->former);
+	t->former = t->spare;
+	WRITE_ONCE(t->spare, spare);
+}
+
+static int dmr_migrate_to(struct dm_target *ti, struct dm_dev *spare, unsigned int argc,
+			  char **argv, char *result, unsigned int maxlen, bool *taken)
+{
+	struct dmr_target *t = ti->private;
+	struct dmr_core *core = t->user.core;
+	struct dmr_user to = t->user;
+	char *unfit;
+	int r;
+
+	*taken = false;
+	to.spare = spare->bdev;
+	unfit = dmr_unfit(&to);
+	if (!unfit)
+		unfit = dmr_unfit_spare(ti, spare->bdev);
+	if (unfit)
+		return dmr_refuse(core, -EINVAL, "migrate: %s", unfit);
+	r = dmr_core_join_spare(&t->user, spare->bdev);
+	if (r)
+		return dmr_refuse(core, r,
+				  "migrate: the new spare is in use, another table is loaded, or there is a migration already");
+	r = dmr_message(core, &to, argc, argv, result, maxlen);
+	*taken = dmr_core_settle_spare(&t->user);
+	return r;
+}
+
+static int dmr_target_migrate(struct dm_target *ti, unsigned int argc, char **argv,
+			      char *result, unsigned int maxlen)
+{
+	struct dmr_target *t = ti->private;
+	struct dm_dev *spare;
+	bool taken;
+	int r;
+
+	r = dm_get_device(ti, argv[1], dm_table_get_mode(ti->table), &spare);
+	if (r)
+		return dmr_refuse(t->user.core, r, "migrate: %.40s cannot be opened (error %d)",
+				  argv[1], r);
+	r = dmr_migrate_to(ti, spare, argc, argv, result, maxlen, &taken);
+	if (taken)
+		dmr_take_spare(ti, spare);
+	else
+		dm_put_device(ti, spare);
+	return r;
+}
+
 static int dmr_target_message(struct dm_target *ti, unsigned int argc, char **argv,
 			      char *result, unsigned int maxlen)
 {
-	return dmr_message(dmr_core_of(ti), argc, argv, result, maxlen);
+	if (argc == 2 && !strcasecmp(argv[0], "migrate"))
+		return dmr_target_migrate(ti, argc, argv, result, maxlen);
+	return dmr_message(dmr_core_of(ti), NULL, argc, argv, result, maxlen);
 }
 
 /* Only from CAP_SYS_RAWIO: what they address may be elsewhere. */

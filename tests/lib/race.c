@@ -6,6 +6,7 @@
  * is written: one by way of the page cache, the others directly and at depth. Over
  * all of it remaps come and go. A part belongs to nobody: there remaps change
  * without copying, and one of them stays, whose spare sectors nobody may write.
+ * With a second spare all remaps migrate from one to the other, too, and back.
  */
 #include "sectors.h"
 
@@ -20,7 +21,7 @@
 #define HOT		(WORKERS * (u64)MAX_IO)
 #define LONGEST_MS	60000
 
-static const char *main_path, *spare_path;
+static const char *main_path, *spare_path, *other_path;
 static bool persistent, formatted;
 static int main_fd, spare_fd, direct_fd, cached_fd;
 static u64 len, spare_size, owned;	/* sectors; those of the workers come first */
@@ -29,6 +30,8 @@ static u32 block;
 static atomic_bool stop;
 static pthread_barrier_t ready;
 static struct cell *expected;
+static pthread_mutex_t which_spare = PTHREAD_MUTEX_INITIALIZER;
+static atomic_ullong migrations;
 static atomic_ullong adds, removes, reloads, suspends, interrupted, questions;
 
 /* An I/O of a worker. */
@@ -423,6 +426,50 @@ static int load(void)
 	return dm_load(NAME, &line, 1);
 }
 
+/* Whoever loads a table must know which spare it is. */
+static bool reload(struct random *rnd)
+{
+	bool clear = one_in(rnd, 4);
+
+	if (pthread_mutex_trylock(&which_spare))
+		return true;
+	must("reload", load());
+	reloads++;
+	if (clear)
+		must("clear", dm_clear(NAME));
+	pthread_mutex_unlock(&which_spare);
+	return !clear;
+}
+
+static void migrate(void)
+{
+	static const int may[] = { EINTR, EBUSY, ENOSPC, 0 };
+	const char *was = spare_path;
+	char message[128];
+
+	snprintf(message, sizeof(message), "migrate %s", other_path);
+	pthread_mutex_lock(&which_spare);
+	if (!tell(message, may)) {
+		close(spare_fd);
+		spare_path = other_path;
+		other_path = was;
+		spare_fd = open_device(spare_path, O_RDWR | O_DIRECT);
+		migrations++;
+	}
+	pthread_mutex_unlock(&which_spare);
+}
+
+static void *wander(void *context)
+{
+	struct random rnd = { *(u64 *)context + 103 };
+
+	while (!stop && other_path) {
+		usleep(below(&rnd, 500000));
+		migrate();
+	}
+	return NULL;
+}
+
 static void *interrupt(void *context)
 {
 	struct random rnd = { *(u64 *)context + 101 };
@@ -435,14 +482,8 @@ static void *interrupt(void *context)
 			flags |= DM_NOFLUSH_FLAG;
 		if (one_in(&rnd, 2))
 			flags |= DM_SKIP_LOCKFS_FLAG;
-		if (one_in(&rnd, 2)) {
-			must("reload", load());
-			reloads++;
-			if (one_in(&rnd, 4)) {
-				must("clear", dm_clear(NAME));
-				continue;
-			}
-		}
+		if (one_in(&rnd, 2) && !reload(&rnd))
+			continue;
 		must("suspend", dm_suspend(NAME, flags));
 		usleep(below(&rnd, 20000));
 		must("resume", dm_resume(NAME));
@@ -603,6 +644,23 @@ static void check_below(char *buf)
 	}
 }
 
+/* What the remap that stays serves has come along. */
+static void check_guard(char *buf)
+{
+	char f[64];
+
+	for (u64 at = 0; at < guard_len; at++) {
+		u64 i = at % MAX_IO;
+
+		if (!i)
+			must("read", io_all(direct_fd, false, buf,
+					    min_u64(MAX_IO, guard_len - at) * SECTOR, guard + at, 0));
+		if (get_stamp(buf + i * SECTOR) != stamp((guard_spare + at) | ON_SPARE, 1))
+			die("main sector %llu, which nobody writes, has changed: %s",
+			    (unsigned long long)(guard + at), show(f, get_stamp(buf + i * SECTOR)));
+	}
+}
+
 static void check_all(void)
 {
 	char *buf = io_buffer(MAX_IO * SECTOR);
@@ -620,8 +678,10 @@ static void check_all(void)
 		must("read", io_all(main_fd, false, buf, n * SECTOR, at, 0));
 		compare("raw main", at, n, buf);
 	}
-	check_unwritten(guard_spare, guard_len, buf);
-	if (!persistent)
+	check_guard(buf);
+	if (!migrations)
+		check_unwritten(guard_spare, guard_len, buf);
+	if (!persistent && !migrations)
 		check_unwritten(0, 8, buf);
 	free(buf);
 }
@@ -629,7 +689,7 @@ static void check_all(void)
 int main(int argc, char **argv)
 {
 	static struct worker workers[WORKERS];
-	static void *(*const others[])(void *) = { change, interrupt, ask };
+	static void *(*const others[])(void *) = { change, interrupt, ask, wander };
 	pthread_t threads[ARRAY_SIZE(others)];
 	u64 seed = (u64)time(NULL) << 20 ^ getpid();
 	u64 done = 0, sectors = 0, longest = 0, seconds = 20;
@@ -651,12 +711,13 @@ int main(int argc, char **argv)
 			argc = 0;
 		}
 	}
-	if (argc - optind != 2) {
-		fprintf(stderr, "usage: race [-s seed] [-t seconds] [-p] <main> <spare>\n");
+	if (argc - optind != 2 && argc - optind != 3) {
+		fprintf(stderr, "usage: race [-s seed] [-t seconds] [-p] <main> <spare> [<other spare>]\n");
 		return 2;
 	}
 	main_path = argv[optind];
 	spare_path = argv[optind + 1];
+	other_path = argv[optind + 2];
 	printf("# SEED=%llu\n", (unsigned long long)seed);
 
 	set_up();
@@ -686,10 +747,10 @@ int main(int argc, char **argv)
 		longest = max_u64(longest, workers[i].longest);
 	}
 	check_all();
-	printf("# %llu I/Os, %llu MiB, the longest took %llu ms; %llu adds, %llu removes, %llu suspends, %llu reloads, %llu verbs interrupted, %llu questions\n",
+	printf("# %llu I/Os, %llu MiB, the longest took %llu ms; %llu adds, %llu removes, %llu suspends, %llu reloads, %llu verbs interrupted, %llu questions, %llu migrations\n",
 	       (unsigned long long)done, (unsigned long long)sectors >> 11,
 	       (unsigned long long)longest, adds, removes, suspends, reloads, interrupted,
-	       questions);
+	       questions, migrations);
 	remove_device();
 	if (!persistent)
 		return 0;
