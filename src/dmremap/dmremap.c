@@ -50,9 +50,10 @@ static const struct command commands[] = {
 	{ "restore", run_restore, true, "qf",
 	  "<spare> <file> [--force]",
 	  "write metadata as in a dump --json" },
-	{ "repair", run_repair, false, "qmlbiUf",
+	{ "repair", run_repair, false, "qmlbiUfF",
 	  "<spare> [--main <device> | --len <sectors> [--block <sectors>]\n"
-	  "                          [--main-id <text>] [--uuid <UUID>] [--force]]",
+	  "                          [--main-id <text>] [--uuid <UUID>] [--force]]\n"
+	  "                         [--from <old spare>]",
 	  "mend it, or save what is intact" },
 	{ "export", run_export, false, "qLm",
 	  "<spare> --linear --main <device>",
@@ -62,6 +63,7 @@ static const struct command commands[] = {
 static const struct option long_options[] = {
 	{ "block", required_argument, NULL, 'b' },
 	{ "force", no_argument, NULL, 'f' },
+	{ "from", required_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "len", required_argument, NULL, 'l' },
@@ -161,6 +163,9 @@ static bool take_option(struct options *opt, int c, const char *text)
 		return take_block(opt, text);
 	case 'f':
 		opt->force = true;
+		break;
+	case 'F':
+		opt->from = text;
 		break;
 	case 'i':
 		return take_main_id(opt, text);

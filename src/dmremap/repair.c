@@ -86,9 +86,48 @@ static int rebuild(struct spare *spare, const struct options *opt)
 	return r ? r : salvage(spare, moved);
 }
 
+/* Does the other spare of a migration say that its remaps have moved here? */
+static int retired(const struct dmr_meta *m, const char *path)
+{
+	struct spare old;
+	int r;
+
+	if (spare_open(&old, path, DEVICE_READ))
+		return FAILED;
+	r = owner_probe(&old.owner);
+	if (r != -ESTALE || old.owner.m.moving != DMR_SUPER_RETIRED ||
+	    memcmp(old.owner.m.uuid, m->peer, sizeof(m->peer)) ||
+	    memcmp(old.owner.m.peer, m->uuid, sizeof(m->uuid)))
+		return spare_close(&old,
+				   complain("%s may still count: it does not name this spare",
+					    path));
+	return spare_close(&old, DONE);
+}
+
+/* Power was lost after the one spare was given up, before the other one counted. */
+static int join(struct spare *spare, const char *from)
+{
+	struct owner *o = &spare->owner;
+	int r = owner_probe(o);
+
+	if (r != -ESTALE || o->m.moving != DMR_SUPER_JOINING)
+		return r ? complain_spare(spare, r) :
+			   complain("%s is of no migration", spare->dev.path);
+	if (retired(&o->m, from))
+		return FAILED;
+	r = owner_replay(o);
+	if (!r)
+		r = dmr_meta_join(&o->m);
+	return r ? complain_spare(spare, r) : verify(spare);
+}
+
 static int repair(struct spare *spare, const struct options *opt)
 {
-	int r = owner_probe(&spare->owner);
+	int r;
+
+	if (opt->from)
+		return join(spare, opt->from);
+	r = owner_probe(&spare->owner);
 
 	if (r == -ENODATA || r == -EEXIST || r == -EUCLEAN) {
 		if (opt->main || opt->len)

@@ -33,6 +33,7 @@ int spare_close(struct spare *spare, int status)
 int complain_spare(const struct spare *spare, int r)
 {
 	const char *path = spare->dev.path, *said = spare->owner.said, *what;
+	char peer[UUID_TEXT];
 
 	switch (r) {
 	case -ENODATA:
@@ -47,6 +48,13 @@ int complain_spare(const struct spare *spare, int r)
 		return complain("%s: %s", path, said);
 	case -ERANGE:
 		return complain("%s has become smaller: %s", path, said);
+	case -ESTALE:
+		uuid_text(spare->owner.m.peer, peer);
+		if (spare->owner.m.moving == DMR_SUPER_RETIRED)
+			return complain("the remaps of %s have moved to the spare %s", path,
+					peer);
+		return complain("%s has not ended a migration from spare %s (see repair --from)",
+				path, peer);
 	case -ENOMEM:
 		return complain("no memory for the remaps");
 	}

@@ -14,6 +14,7 @@ enum { DONE, FAILED, USAGE };
  * @name:	of the subcommand
  * @spare:	the device
  * @file:	of a dump
+ * @from:	the other spare of a migration, or NULL
  * @main:	the main device, or NULL
  * @main_id:	its identity, or NULL
  * @uuid:	or NULL
@@ -25,6 +26,7 @@ struct options {
 	const char	*name;
 	const char	*spare;
 	const char	*file;
+	const char	*from;
 	const char	*main;
 	const char	*main_id;
 	const char	*uuid;

@@ -11,6 +11,8 @@
  *	scrub <main> <main> <rate>	all these wait for "commit"
  *	commit				all of these, as one
  *	half				begins the other half of the log
+ *	joining <n>, retired <n>	of a migration: the other has this UUID, or with n > 0
+ *					another
  *	only <copy>			from now on the other copy's writes fail
  *	blocks				prints what counts: super <copy> <sector>, and
  *					log <copy> <sequence> <sector>
@@ -145,6 +147,19 @@ static bool record(const char *what, const u64 *n, int nr)
 	return false;
 }
 
+static int migrate(bool retired, u64 n)
+{
+	u8 peer[DMR_UUID_SIZE];
+
+	memcpy(peer, owner.m.uuid, sizeof(peer));
+	peer[0] += n;
+	if (retired)
+		return dmr_meta_retire(&owner.m, peer);
+	memcpy(owner.m.peer, peer, sizeof(peer));
+	owner.m.moving = DMR_SUPER_JOINING;
+	return dmr_meta_resume(&owner.m);
+}
+
 static void command(const char *line)
 {
 	char what[16], path[4096];
@@ -169,6 +184,8 @@ static void command(const char *line)
 			out = !a;
 		else if (!strcmp(what, "half"))
 			must(!dmr_meta_resume(&owner.m), line);
+		else if (!strcmp(what, "joining") || !strcmp(what, "retired"))
+			must(!migrate(*what == 'r', a), line);
 		else if (!strcmp(what, "blocks"))
 			print_blocks();
 		else
