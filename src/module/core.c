@@ -7,6 +7,9 @@
 #include "route.h"
 #include "scrub.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 #include <linux/math64.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
@@ -365,17 +368,20 @@ static int dmr_core_join(struct dmr_user *u, char **error)
 
 int dmr_core_get(struct dmr_user *u, char **error)
 {
+	unsigned int noio;
 	int r;
 
 	mutex_lock(&users_lock);
+	/* A message may wait for this lock, and a suspend for the message. */
+	noio = memalloc_noio_save();
 	r = dmr_core_join(u, error);
-	if (r) {
-		mutex_unlock(&users_lock);
-		return r;
-	}
 	/* Under the lock: no migration takes the map away. */
-	*error = dmr_core_misfit(u->core, u);
+	if (!r)
+		*error = dmr_core_misfit(u->core, u);
+	memalloc_noio_restore(noio);
 	mutex_unlock(&users_lock);
+	if (r)
+		return r;
 
 	/* A spare may hang: others are not held up. */
 	r = *error ? -EINVAL : dmr_persist_check(u->core, u, error);
@@ -412,9 +418,15 @@ bool dmr_core_settle_spare(struct dmr_user *u)
 	rcu_read_unlock();
 	if (moved)
 		u->spare = u->joining;
-	u->joining = NULL;
 	mutex_unlock(&users_lock);
 	return moved;
+}
+
+void dmr_core_part_spare(struct dmr_user *u)
+{
+	mutex_lock(&users_lock);
+	u->joining = NULL;
+	mutex_unlock(&users_lock);
 }
 
 void dmr_core_put(struct dmr_user *u)

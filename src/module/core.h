@@ -480,7 +480,7 @@ void dmr_core_put(struct dmr_user *u);
  * @u:		the table
  * @bdev:	the spare
  *
- * Until dmr_core_settle_spare() no other table of the device can be loaded.
+ * Until dmr_core_part_spare() no other table of the device can be loaded.
  *
  * Return: 0; -EBUSY: it is in use, there is a migration already, or another table of the
  * device is loaded.
@@ -489,6 +489,9 @@ int dmr_core_join_spare(struct dmr_user *u, struct block_device *bdev);
 
 /* The migration is over: is the spare that joined the one of the table now? */
 bool dmr_core_settle_spare(struct dmr_user *u);
+
+/* ... and whoever has the table knows. */
+void dmr_core_part_spare(struct dmr_user *u);
 
 /**
  * dmr_core_apply - put what a table says in force

@@ -2,6 +2,7 @@
 #include "fault.h"
 #include "repair.h"
 #include "route.h"
+#include "trace.h"
 
 #include <linux/bio.h>
 #include <linux/jiffies.h>
@@ -309,6 +310,8 @@ bool dmr_fault_take(struct dmr_core *core, struct bio *bio, blk_status_t status)
 
 	if (!dmr_fault_wants(core, bio, f, status))
 		return false;
+	trace_dmr_error(core, f->iter.bi_sector, f->iter.bi_size >> SECTOR_SHIFT,
+			op_is_write(bio_op(bio)), blk_status_to_errno(status));
 	f->status = status;
 	f->core = core;
 	INIT_WORK(&f->work, dmr_fault_work);

@@ -355,6 +355,12 @@ static int dmr_pending_split(struct dmr_core *core, struct dmr_remap *remap, u64
 		return -ENOMEM;
 	}
 	split.mid->ext.flags |= DMR_PENDING;
+	/* What a migration has copied is good there, whatever becomes of it here. */
+	split.mid->ext.flags |= remap->ext.flags & DMR_LEAVING;
+	if (split.left)
+		split.left->ext.flags |= remap->ext.flags & DMR_LEAVING;
+	if (split.right)
+		split.right->ext.flags |= remap->ext.flags & DMR_LEAVING;
 	dmr_split_publish(core, &split);
 	return 0;
 }

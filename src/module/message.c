@@ -797,14 +797,15 @@ static int dmr_scrub(struct dmr_core *core, struct dmr_call *call)
 /* The glue has opened the device that the argument names. */
 static int dmr_migration(struct dmr_core *core, struct dmr_call *call)
 {
+	bool retired;
 	u64 remaps;
-	int r = dmr_migrate(core, call->to, &remaps);
+	int r = dmr_migrate(core, call->to, &remaps, &retired);
 
 	if (r)
 		return r;
 	dmr_core_event(core);
-	return dmr_reply(call, "remaps=%llu spare_free=%llu", remaps,
-			 dmr_map_of(core)->spare.free);
+	return dmr_reply(call, "remaps=%llu spare_free=%llu retired=%s", remaps,
+			 dmr_map_of(core)->spare.free, retired ? "yes" : "no");
 }
 
 static int dmr_help(struct dmr_core *core, struct dmr_call *call);

@@ -41,18 +41,58 @@ static int dmr_no_memory(const struct dmr_migration *mg)
  *----------------------------------------------------------------
  */
 
+/*
+ * Cut the sectors from @from to before @to out of a place. They are free when no write is
+ * on its way there any more; what is beside them stays.
+ */
+static int dmr_mig_cut(struct dmr_migration *mg, struct dmr_remap *place, u64 from, u64 to)
+{
+	u64 first[3] = { place->start, from, to };
+	u64 last[3] = { from, to, dmr_remap_end(place) };
+	struct dmr_remap *parts[3] = {};
+	struct dmr_extent *exts[3];
+	unsigned int nr = 0;
+	bool enough = true;
+
+	for (int i = 0; i < 3; i++) {
+		if (first[i] < last[i])
+			parts[i] = dmr_remap_part(place, first[i], last[i]);
+		enough &= first[i] >= last[i] || parts[i];
+	}
+	if (!enough || dmr_batch_push(&mg->stale, parts[1])) {
+		for (int i = 0; i < 3; i++)
+			if (parts[i])
+				dmr_remap_free(parts[i]);
+		return dmr_no_memory(mg);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (!parts[i])
+			continue;
+		exts[nr++] = &parts[i]->ext;
+		if (i != 1)
+			dmr_map_insert(mg->next, parts[i]);
+	}
+	/* Lest a writer miss the parts, which came behind him, and then the whole. */
+	synchronize_rcu();
+	dmr_map_remove(mg->next, place);
+	synchronize_rcu();
+	dmr_spare_cut(&mg->next->spare, &place->ext, exts, nr);
+	dmr_remap_free(place);
+	return 0;
+}
+
 /* Sectors of main have no place any more: what was copied of them has changed since. */
 static int dmr_mig_forget(struct dmr_migration *mg, u64 first, u64 last)
 {
 	struct dmr_remap *place;
+	u64 end;
+	int r = 0;
 
-	while ((place = dmr_next(mg->next, first)) && place->start < last) {
-		if (dmr_batch_push(&mg->stale, place))
-			return dmr_no_memory(mg);
-		dmr_map_remove(mg->next, place);
-		first = dmr_remap_end(place);
+	for (; (place = dmr_next(mg->next, first)) && place->start < last && !r; first = end) {
+		end = dmr_remap_end(place);
+		r = dmr_mig_cut(mg, place, max(first, place->start), min(last, end));
 	}
-	return 0;
+	return r;
 }
 
 /* No write is on its way there any more: somebody else may have the sectors. */
@@ -65,11 +105,18 @@ static void dmr_mig_free_stale(struct dmr_migration *mg)
 	mg->stale.nr = 0;
 }
 
-static int dmr_mig_drain_stale(struct dmr_migration *mg)
+/*
+ * Before stale places are used again, and before it is looked whether what is pending can be
+ * read: a write to it may be on its way, from before it was pending.
+ */
+static int dmr_mig_drain(struct dmr_migration *mg)
 {
+	bool wanted = mg->stale.nr;
 	int r;
 
-	if (!mg->stale.nr)
+	for (size_t i = 0; i < mg->old.nr; i++)
+		wanted |= !!(mg->old.remaps[i]->ext.flags & DMR_PENDING);
+	if (!wanted)
 		return 0;
 	r = dmr_core_quiesce(mg->core, true);
 	if (r)
@@ -115,16 +162,14 @@ static int dmr_mig_place_run(struct dmr_migration *mg, u64 main, u64 len, u8 fla
 /* Some of it could not be read: what still cannot is lost there. */
 static int dmr_mig_place_pending(struct dmr_migration *mg, const struct dmr_remap *remap)
 {
-	u64 end = dmr_remap_end(remap), block = mg->core->block, to;
+	u64 end = dmr_remap_end(remap), block = mg->core->block;
 	int r = 0;
 
-	for (u64 from = remap->start; from < end && !r; from = to) {
+	/* Block by block: one that fails as it is copied is lost by itself. */
+	for (u64 from = remap->start; from < end && !r; from += block) {
 		bool readable = dmr_readable(mg->core, from);
 
-		to = from + block;
-		while (to < end && dmr_readable(mg->core, to) == readable)
-			to += block;
-		r = dmr_mig_place_run(mg, from, to - from, readable ? 0 : DMR_LOST);
+		r = dmr_mig_place_run(mg, from, block, readable ? 0 : DMR_LOST);
 		cond_resched();
 	}
 	return r;
@@ -233,7 +278,17 @@ static int dmr_mig_copy(struct dmr_migration *mg)
 	return r;
 }
 
-/* What could not be read is pending, and its remap in parts that are copied anew. */
+/* A block that could not be read is pending, and looked at once more. */
+static int dmr_mig_pending(struct dmr_migration *mg, u64 sector)
+{
+	if (dmr_pending_set(mg->core, sector, sector + mg->core->block))
+		return dmr_no_memory(mg);
+	dmr_map_flags(mg->map, dmr_mapped(mg->map, sector, sector + 1), 0, DMR_LEAVING);
+	mg->at = min(mg->at, sector);
+	return 0;
+}
+
+/* What could not be read. */
 static int dmr_mig_lost(struct dmr_migration *mg)
 {
 	const struct dmr_move *m = &mg->core->move;
@@ -247,10 +302,8 @@ static int dmr_mig_lost(struct dmr_migration *mg)
 			/* It could be read a moment ago. */
 			dmr_map_flags(mg->next, dmr_mapped(mg->next, sector, sector + 1),
 				      DMR_LOST, 0);
-		else if (dmr_pending_set(mg->core, sector, sector + mg->core->block))
-			r = dmr_no_memory(mg);
 		else
-			mg->at = min(mg->at, sector);
+			r = dmr_mig_pending(mg, sector);
 	}
 	return r;
 }
@@ -288,7 +341,7 @@ static int dmr_mig_batch(struct dmr_migration *mg)
 	struct dmr_batch *old = &mg->old;
 	int r;
 
-	r = dmr_mig_drain_stale(mg);
+	r = dmr_mig_drain(mg);
 	if (!r)
 		r = dmr_mig_place(mg);
 	if (r)
@@ -369,7 +422,7 @@ static int dmr_mig_sweep(struct dmr_migration *mg)
 			r = dmr_mig_forget(mg, place->start, from);
 		cond_resched();
 	}
-	return r ? r : dmr_mig_drain_stale(mg);
+	return r ? r : dmr_mig_drain(mg);
 }
 
 /* Pending sectors of main, which no spare serves. */
@@ -418,22 +471,26 @@ static int dmr_mig_flush(struct dmr_migration *mg)
 }
 
 /* From here on there is no way back: one spare gives up, then the other one counts. */
-static void dmr_mig_commit(struct dmr_migration *mg)
+static bool dmr_mig_commit(struct dmr_migration *mg)
 {
 	struct dmr_map *map = mg->map, *next = mg->next;
 	const char *name = dm_device_name(mg->core->md);
 
+	bool retired;
+
 	if (mg->core->volatile_)
-		return;
-	if (dmr_meta_retire(&map->meta, next->meta.uuid))
+		return true;
+	retired = !dmr_meta_retire(&map->meta, next->meta.uuid);
+	if (!retired)
 		DMWARN("%s: the old spare (UUID %pUb) cannot be marked: never use it again",
 		       name, map->meta.uuid);
 	if (dmr_meta_join(&next->meta))
 		DMWARN("%s: the new spare's superblocks cannot be written for the time being",
 		       name);
+	return retired;
 }
 
-static int dmr_mig_finish(struct dmr_migration *mg)
+static int dmr_mig_finish(struct dmr_migration *mg, bool *retired)
 {
 	struct dmr_core *core = mg->core;
 	int r;
@@ -454,7 +511,7 @@ static int dmr_mig_finish(struct dmr_migration *mg)
 	if (r)
 		return r;
 
-	dmr_mig_commit(mg);
+	*retired = dmr_mig_commit(mg);
 	dmr_core_publish(core, mg->next);
 	/* Nobody looks at the old map any more, but some still read from its spare. */
 	synchronize_rcu();
@@ -503,7 +560,7 @@ static int dmr_mig_prepare(struct dmr_migration *mg, const struct dmr_user *to)
 	return core->volatile_ ? 0 : dmr_persist_join(mg->next, mg->map);
 }
 
-int dmr_migrate(struct dmr_core *core, const struct dmr_user *to, u64 *moved)
+int dmr_migrate(struct dmr_core *core, const struct dmr_user *to, u64 *moved, bool *retired)
 {
 	struct dmr_migration mg = { .core = core, .map = dmr_map_of(core) };
 	int r;
@@ -519,7 +576,7 @@ int dmr_migrate(struct dmr_core *core, const struct dmr_user *to, u64 *moved)
 	rcu_assign_pointer(core->next, mg.next);
 	r = dmr_mig_everything(&mg);
 	if (!r)
-		r = dmr_mig_finish(&mg);
+		r = dmr_mig_finish(&mg, retired);
 	if (r)
 		dmr_mig_abort(&mg);
 	else

@@ -14,7 +14,8 @@
  *
  * A power cut before the second step leaves the old spare, and a new one that is refused;
  * after it both are refused until somebody has seen that the old one names the new one
- * (dmremap repair --from), or the new one alone counts. Never do both.
+ * (dmremap repair --from), or the new one alone counts. Never do both, unless the old one
+ * takes no writes at all: then the reply says so.
  */
 #ifndef DMR_MIGRATE_H
 #define DMR_MIGRATE_H
@@ -26,6 +27,7 @@
  * @core:	the core
  * @to:		the table in force, but with the other spare
  * @moved:	remaps that moved
+ * @retired:	the old spare could be marked: it will be refused
  *
  * What cannot be read from the old spare is lost on the new one. Sectors put aside stay
  * behind.
@@ -34,6 +36,6 @@
  * Return: 0; -ENOSPC, -EIO, -EINTR, -ENOMEM, -EEXIST: said to dmr_refuse(), and nothing
  * has changed.
  */
-int dmr_migrate(struct dmr_core *core, const struct dmr_user *to, u64 *moved);
+int dmr_migrate(struct dmr_core *core, const struct dmr_user *to, u64 *moved, bool *retired);
 
 #endif /* DMR_MIGRATE_H */

@@ -3,6 +3,7 @@
 #include "persist.h"
 #include "relocate.h"
 #include "route.h"
+#include "trace.h"
 
 #include <linux/dm-kcopyd.h>
 #include <linux/slab.h>
@@ -256,7 +257,7 @@ int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi, bool sa
 	if (r)
 		return dmr_refuse(core, r,
 				  "interrupted at main sector %llu; no remap of this move was changed",
-				  w->runs[0].main);
+				  m->lo);
 
 	r = dmr_copy_window(core, w, salvage);
 	if (r)
@@ -652,6 +653,9 @@ static int dmr_add_run(struct dmr_core *core, struct dmr_batch *batch, enum dmr_
 	}
 
 	dmr_batch_flags(core, batch, 0, DMR_ADDING);
+	for (size_t i = 0; trace_dmr_add_enabled() && i < batch->nr; i++)
+		trace_dmr_add(core, batch->remaps[i]->start, batch->remaps[i]->ext.start,
+			      batch->remaps[i]->ext.len);
 	dmr_core_counted(core);
 	dmr_count(core, DMR_STAT_REMAPS_ADDED, batch->nr);
 	dmr_move_end(core);
@@ -763,6 +767,7 @@ static void dmr_removal_free(struct dmr_core *core, const struct dmr_removal *rm
 			parts[nr++] = &rm->left->ext;
 		if (rm->right && i == rm->whole.nr - 1)
 			parts[nr++] = &rm->right->ext;
+		trace_dmr_remove(core, remap->start, remap->ext.start, remap->ext.len);
 		if (nr)
 			dmr_spare_cut(&map->spare, &remap->ext, parts, nr);
 		else

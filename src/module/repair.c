@@ -4,6 +4,7 @@
 #include "persist.h"
 #include "relocate.h"
 #include "route.h"
+#include "trace.h"
 
 #include <linux/bio.h>
 #include <linux/sched/mm.h>
@@ -569,6 +570,7 @@ static void dmr_repair_told(const struct dmr_repair *rp, bool main)
 {
 	struct dmr_core *core = rp->core;
 
+	trace_dmr_relocate(core, rp->from, rp->split.mid->ext.start, rp->to - rp->from);
 	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
 	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written %s: now on the spare%s",
 		     dm_device_name(core->md), rp->from, rp->to - 1,

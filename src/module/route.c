@@ -85,7 +85,7 @@ static void dmr_route_moving(const struct dmr_move *m, u8 flags, bool write,
 
 /*
  * What a migration has copied is written to both spares. Its flag was seen, so the other
- * map has it, and stays until this bio is counted no more.
+ * map stays until this bio is counted no more.
  */
 static void dmr_route_mirror(const struct dmr_core *core, enum req_op op, u64 start,
 			     struct dmr_route *route)
@@ -100,6 +100,11 @@ static void dmr_route_mirror(const struct dmr_core *core, enum req_op op, u64 st
 	}
 	dmr_table_lookup(&next->table, start, route->end, &run);
 	route->end = run.end;
+	/* The flag went meanwhile: it is copied again, when this has been drained. */
+	if (!run.remap) {
+		route->side = DMR_SPARE;
+		return;
+	}
 	route->next = next->bdev;
 	route->next_sector = run.remap->ext.start + (start - run.remap->start);
 }

@@ -16,20 +16,31 @@
 #include <linux/device-mapper.h>
 #include <linux/kstrtox.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
+
+/**
+ * struct dmr_former - a spare that a migration has left
+ * @dev:	it stays open with the table: status may be looking at its name
+ * @next:	the one before it
+ */
+struct dmr_former {
+	struct dm_dev		*dev;
+	struct dmr_former	*next;
+};
 
 /**
  * struct dmr_target - a table's part
  * @user:	its share in the core
  * @main:	main device
  * @spare:	spare device
- * @former:	that before a migration, or NULL
+ * @former:	those before migrations
  */
 struct dmr_target {
 	struct dmr_user	user;
 	struct dm_dev	*main;
 	struct dm_dev	*spare;
-	struct dm_dev	*former;
+	struct dmr_former *former;
 };
 
 static struct dmr_core *dmr_core_of(struct dm_target *ti)
@@ -178,8 +189,13 @@ static void dmr_set_limits(struct dm_target *ti, const struct dmr_user *u)
 
 static void dmr_target_free(struct dm_target *ti, struct dmr_target *t)
 {
-	if (t->former)
-		dm_put_device(ti, t->former);
+	while (t->former) {
+		struct dmr_former *former = t->former;
+
+		t->former = former->next;
+		dm_put_device(ti, former->dev);
+		kfree(former);
+	}
 	if (t->spare)
 		dm_put_device(ti, t->spare);
 	if (t->main)
@@ -475,24 +491,16 @@ static char *dmr_unfit_spare(struct dm_target *ti, struct block_device *spare)
 		return "The spare has a write cache, and the device is used as one without";
 	if (bdev_stable_writes(spare) && !bdev_stable_writes(bdev))
 		return "The spare wants stable pages, and the device does not ask for them";
+	if (bdev_nowait(bdev) && !bdev_nowait(spare))
+		return "The spare may wait, and the device is used as one that does not";
 	if (bdev_dma_alignment(spare) & ~bdev_dma_alignment(bdev))
 		return "The spare wants memory aligned more than the device does";
 	return NULL;
 }
 
-/* The spare that is left stays open: status may be looking at its name. */
-static void dmr_take_spare(struct dm_target *ti, struct dm_dev *spare)
-{
-	struct dmr_target *t = ti->private;
-
-	if (t->former)
-		dm_put_device(ti, t->former);
-	t->former = t->spare;
-	WRITE_ONCE(t->spare, spare);
-}
-
-static int dmr_migrate_to(struct dm_target *ti, struct dm_dev *spare, unsigned int argc,
-			  char **argv, char *result, unsigned int maxlen, bool *taken)
+static int dmr_migrate_to(struct dm_target *ti, struct dm_dev *spare,
+			  struct dmr_former *former, unsigned int argc, char **argv,
+			  char *result, unsigned int maxlen)
 {
 	struct dmr_target *t = ti->private;
 	struct dmr_core *core = t->user.core;
@@ -500,7 +508,6 @@ static int dmr_migrate_to(struct dm_target *ti, struct dm_dev *spare, unsigned i
 	char *unfit;
 	int r;
 
-	*taken = false;
 	to.spare = spare->bdev;
 	unfit = dmr_unfit(&to);
 	if (!unfit)
@@ -512,7 +519,14 @@ static int dmr_migrate_to(struct dm_target *ti, struct dm_dev *spare, unsigned i
 		return dmr_refuse(core, r,
 				  "migrate: the new spare is in use, another table is loaded, or there is a migration already");
 	r = dmr_message(core, &to, argc, argv, result, maxlen);
-	*taken = dmr_core_settle_spare(&t->user);
+	if (dmr_core_settle_spare(&t->user)) {
+		former->dev = t->spare;
+		former->next = t->former;
+		t->former = former;
+		WRITE_ONCE(t->spare, spare);
+	}
+	/* Now another one may begin. */
+	dmr_core_part_spare(&t->user);
 	return r;
 }
 
@@ -520,19 +534,26 @@ static int dmr_target_migrate(struct dm_target *ti, unsigned int argc, char **ar
 			      char *result, unsigned int maxlen)
 {
 	struct dmr_target *t = ti->private;
+	struct dmr_core *core = t->user.core;
+	struct dmr_former *former;
 	struct dm_dev *spare;
-	bool taken;
+	unsigned int noio;
 	int r;
 
-	r = dm_get_device(ti, argv[1], dm_table_get_mode(ti->table), &spare);
-	if (r)
-		return dmr_refuse(t->user.core, r, "migrate: %.40s cannot be opened (error %d)",
-				  argv[1], r);
-	r = dmr_migrate_to(ti, spare, argc, argv, result, maxlen, &taken);
-	if (taken)
-		dmr_take_spare(ti, spare);
-	else
-		dm_put_device(ti, spare);
+	/* A suspend waits for the message, and reclaim must not wait for the suspend. */
+	noio = memalloc_noio_save();
+	former = kzalloc(sizeof(*former), GFP_KERNEL);
+	r = former ? dm_get_device(ti, argv[1], dm_table_get_mode(ti->table), &spare) : -ENOMEM;
+	if (r) {
+		dmr_refuse(core, r, "migrate: %.40s cannot be opened (error %d)", argv[1], r);
+	} else {
+		r = dmr_migrate_to(ti, spare, former, argc, argv, result, maxlen);
+		if (!former->dev)
+			dm_put_device(ti, spare);
+	}
+	if (former && !former->dev)
+		kfree(former);
+	memalloc_noio_restore(noio);
 	return r;
 }
 
