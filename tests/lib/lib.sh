@@ -200,6 +200,13 @@ dm_device()
 	dev=/dev/mapper/$1
 }
 
+# slow_device <name> <device> <ms of reads> [<ms of writes>]
+slow_device()
+{
+	require dm-delay
+	dm_device "$1" "0 $(sectors "$2") delay $2 0 $3 $2 0 ${4:-$3}"
+}
+
 remove_device()
 {
 	! dmsetup info "$1" >/dev/null 2>&1 || dmsetup remove --retry "$1"
