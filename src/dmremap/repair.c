@@ -128,7 +128,6 @@ static int repair(struct spare *spare, const struct options *opt)
 	if (opt->from)
 		return join(spare, opt->from);
 	r = owner_probe(&spare->owner);
-
 	if (r == -ENODATA || r == -EEXIST || r == -EUCLEAN) {
 		if (opt->main || opt->len)
 			return rebuild(spare, opt);

@@ -294,9 +294,10 @@ static bool dmr_users_collide(const struct dmr_user *a, const struct dmr_user *b
 	dev_t am = a->main->bd_dev, as = a->spare->bd_dev;
 	dev_t bm = b->main->bd_dev, bs = b->spare->bd_dev;
 
+	if (am == bs || as == bm)
+		return true;
 	/* A table of before a migration would have the wrong spare after it. */
-	if (am == bs || as == bm || (b->joining && (a->md == b->md || am == b->joining->bd_dev ||
-						    as == b->joining->bd_dev)))
+	if (b->joining && (a->md == b->md || a->main == b->joining || a->spare == b->joining))
 		return true;
 	return (am == bm || as == bs) &&
 	       (a->md != b->md || a->table == b->table);

@@ -103,6 +103,14 @@ void dmr_map_flags(struct dmr_map *map, struct dmr_remap *remap, u8 set, u8 clea
 	smp_store_release(&remap->ext.flags, flags);
 }
 
+void dmr_batch_flags(struct dmr_map *map, const struct dmr_batch *batch, u8 set, u8 clear)
+{
+	for (size_t i = 0; i < batch->nr; i++) {
+		dmr_map_flags(map, batch->remaps[i], set, clear);
+		cond_resched();
+	}
+}
+
 struct dmr_remap *dmr_next(struct dmr_map *map, u64 from)
 {
 	struct dmr_remap *remap;
@@ -298,9 +306,8 @@ bool dmr_asides_misfit(const struct dmr_map *map, unsigned int block)
 	return false;
 }
 
-void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split)
+void dmr_split_publish(struct dmr_map *map, const struct dmr_split *split)
 {
-	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *in_table[] = { split->left, split->mid, split->right };
 	struct dmr_remap *on_spare[] = { split->left, split->place, split->right };
 	struct dmr_extent *parts[3];
@@ -319,11 +326,9 @@ void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split)
 			parts[nr++] = &on_spare[i]->ext;
 	dmr_spare_cut(&map->spare, &split->whole->ext, parts, nr);
 	dmr_remap_free(split->whole);
-	dmr_core_counted(core);
 }
 
-/* It was not published. */
-static void dmr_split_free(const struct dmr_split *split)
+void dmr_split_free(const struct dmr_split *split)
 {
 	struct dmr_remap *parts[] = { split->left, split->mid, split->right };
 
@@ -332,28 +337,37 @@ static void dmr_split_free(const struct dmr_split *split)
 			dmr_remap_free(parts[i]);
 }
 
+int dmr_split_make(struct dmr_split *split, struct dmr_remap *whole, u64 first, u64 last)
+{
+	u64 end = dmr_remap_end(whole);
+
+	*split = (struct dmr_split) { .whole = whole };
+	if (whole->start < first)
+		split->left = dmr_remap_part(whole, whole->start, first);
+	if (last < end)
+		split->right = dmr_remap_part(whole, last, end);
+	split->mid = dmr_remap_part(whole, first, last);
+	split->place = split->mid;
+	if (split->mid && (whole->start == first || split->left) &&
+	    (last == end || split->right))
+		return 0;
+	dmr_split_free(split);
+	return -ENOMEM;
+}
+
 /* The sectors of a remap from @first to before @last become pending. */
 static int dmr_pending_split(struct dmr_core *core, struct dmr_remap *remap, u64 first,
 			     u64 last)
 {
-	u64 end = dmr_remap_end(remap);
-	struct dmr_split split = { .whole = remap };
+	struct dmr_map *map = dmr_map_of(core);
+	struct dmr_split split;
 
-	if (first == remap->start && last == end) {
-		dmr_map_flags(dmr_map_of(core), remap, DMR_PENDING, 0);
+	if (first == remap->start && last == dmr_remap_end(remap)) {
+		dmr_map_flags(map, remap, DMR_PENDING, 0);
 		return 0;
 	}
-	if (remap->start < first)
-		split.left = dmr_remap_part(remap, remap->start, first);
-	if (last < end)
-		split.right = dmr_remap_part(remap, last, end);
-	split.mid = dmr_remap_part(remap, first, last);
-	split.place = split.mid;
-	if (!split.mid || (remap->start < first && !split.left) ||
-	    (last < end && !split.right)) {
-		dmr_split_free(&split);
+	if (dmr_split_make(&split, remap, first, last))
 		return -ENOMEM;
-	}
 	split.mid->ext.flags |= DMR_PENDING;
 	/* What a migration has copied is good there, whatever becomes of it here. */
 	split.mid->ext.flags |= remap->ext.flags & DMR_LEAVING;
@@ -361,7 +375,8 @@ static int dmr_pending_split(struct dmr_core *core, struct dmr_remap *remap, u64
 		split.left->ext.flags |= remap->ext.flags & DMR_LEAVING;
 	if (split.right)
 		split.right->ext.flags |= remap->ext.flags & DMR_LEAVING;
-	dmr_split_publish(core, &split);
+	dmr_split_publish(map, &split);
+	dmr_core_counted(core);
 	return 0;
 }
 

@@ -41,6 +41,9 @@ void dmr_map_remove(struct dmr_map *map, struct dmr_remap *remap);
 /* Change what the flags of an entry of the table say. */
 void dmr_map_flags(struct dmr_map *map, struct dmr_remap *remap, u8 set, u8 clear);
 
+/* ... of all entries of a batch. Context: sleeps. */
+void dmr_batch_flags(struct dmr_map *map, const struct dmr_batch *batch, u8 set, u8 clear);
+
 /*
  * The first remap that ends above @from, or NULL; holes are none. No remap goes but by
  * the caller, while it has the lock.
@@ -109,7 +112,8 @@ bool dmr_asides_misfit(const struct dmr_map *map, unsigned int block);
  * @whole:	the remap
  * @left:	what stays below the middle, or NULL
  * @right:	what stays above it, or NULL
- * @mid:	the middle, as it is from now on; may be elsewhere on the spare
+ * @mid:	the middle, as it is from now on; may be elsewhere on the spare. NULL: it
+ *		is not in the table any more
  * @place:	whose the spare sectors of the middle are: @mid, or put aside
  */
 struct dmr_split {
@@ -124,11 +128,26 @@ struct dmr_split {
  * dmr_split_publish - put the parts in the place of the whole, which is freed
  *
  * A reader finds the whole or the parts. Whoever looks after it has returned finds
- * the parts.
+ * the parts. The caller counts them.
  *
  * Context: the change lock; sleeps for grace periods.
  */
-void dmr_split_publish(struct dmr_core *core, const struct dmr_split *split);
+void dmr_split_publish(struct dmr_map *map, const struct dmr_split *split);
+
+/**
+ * dmr_split_make - the parts of a remap, where it is on the spare
+ * @split:	is set; @split->place is the middle
+ * @whole:	the remap
+ * @first:	first main sector of the middle
+ * @last:	first behind it
+ *
+ * Context: sleeps (GFP_KERNEL).
+ * Return: 0 or -ENOMEM; on success dmr_split_publish() or dmr_split_free().
+ */
+int dmr_split_make(struct dmr_split *split, struct dmr_remap *whole, u64 first, u64 last);
+
+/* Free the parts; they were not published. */
+void dmr_split_free(const struct dmr_split *split);
 
 /**
  * dmr_pending_set - main sectors cannot be read where they are served from

@@ -47,37 +47,16 @@ static int dmr_no_memory(const struct dmr_migration *mg)
  */
 static int dmr_mig_cut(struct dmr_migration *mg, struct dmr_remap *place, u64 from, u64 to)
 {
-	u64 first[3] = { place->start, from, to };
-	u64 last[3] = { from, to, dmr_remap_end(place) };
-	struct dmr_remap *parts[3] = {};
-	struct dmr_extent *exts[3];
-	unsigned int nr = 0;
-	bool enough = true;
+	struct dmr_split split;
 
-	for (int i = 0; i < 3; i++) {
-		if (first[i] < last[i])
-			parts[i] = dmr_remap_part(place, first[i], last[i]);
-		enough &= first[i] >= last[i] || parts[i];
-	}
-	if (!enough || dmr_batch_push(&mg->stale, parts[1])) {
-		for (int i = 0; i < 3; i++)
-			if (parts[i])
-				dmr_remap_free(parts[i]);
+	if (dmr_split_make(&split, place, from, to))
+		return dmr_no_memory(mg);
+	if (dmr_batch_push(&mg->stale, split.mid)) {
+		dmr_split_free(&split);
 		return dmr_no_memory(mg);
 	}
-	for (int i = 0; i < 3; i++) {
-		if (!parts[i])
-			continue;
-		exts[nr++] = &parts[i]->ext;
-		if (i != 1)
-			dmr_map_insert(mg->next, parts[i]);
-	}
-	/* Lest a writer miss the parts, which came behind him, and then the whole. */
-	synchronize_rcu();
-	dmr_map_remove(mg->next, place);
-	synchronize_rcu();
-	dmr_spare_cut(&mg->next->spare, &place->ext, exts, nr);
-	dmr_remap_free(place);
+	split.mid = NULL;
+	dmr_split_publish(mg->next, &split);
 	return 0;
 }
 
@@ -134,15 +113,11 @@ static int dmr_mig_place_run(struct dmr_migration *mg, u64 main, u64 len, u8 fla
 	for (; len; main += room, len -= room) {
 		struct dmr_remap *place;
 
-		room = dmr_spare_find(sp, len, &start);
-		if (!room)
-			room = round_down(dmr_spare_find(sp, mg->core->block, &start),
-					  mg->core->block);
+		room = dmr_spare_find_most(sp, len, mg->core->block, &start);
 		if (!room)
 			return dmr_refuse(mg->core, -ENOSPC,
 					  "no room on the new spare for main sector %llu: %llu sectors are free; nothing was changed",
 					  main, sp->free);
-		room = min(room, len);
 		place = dmr_remap_alloc();
 		if (!place || dmr_batch_push(&mg->fresh, place)) {
 			if (place)
@@ -319,12 +294,6 @@ static void dmr_mig_leave(struct dmr_migration *mg)
 	}
 }
 
-static void dmr_mig_left(struct dmr_migration *mg, u8 clear)
-{
-	for (size_t i = 0; i < mg->old.nr; i++)
-		dmr_map_flags(mg->map, mg->old.remaps[i], 0, clear);
-}
-
 static int dmr_mig_failed(struct dmr_migration *mg)
 {
 	blk_status_t error = READ_ONCE(mg->core->next_error);
@@ -352,7 +321,7 @@ static int dmr_mig_batch(struct dmr_migration *mg)
 	r = dmr_mig_copy(mg);
 	if (!r)
 		r = dmr_mig_failed(mg);
-	dmr_mig_left(mg, r ? DMR_LEAVING | DMR_REMOVING : DMR_REMOVING);
+	dmr_batch_flags(mg->map, old, 0, r ? DMR_LEAVING | DMR_REMOVING : DMR_REMOVING);
 	if (!r)
 		r = dmr_mig_lost(mg);
 	dmr_move_end(core);
@@ -475,7 +444,6 @@ static bool dmr_mig_commit(struct dmr_migration *mg)
 {
 	struct dmr_map *map = mg->map, *next = mg->next;
 	const char *name = dm_device_name(mg->core->md);
-
 	bool retired;
 
 	if (mg->core->volatile_)

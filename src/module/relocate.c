@@ -352,15 +352,6 @@ static int dmr_move_commit(struct dmr_core *core, struct dmr_batch *batch)
 	return r;
 }
 
-static void dmr_batch_flags(struct dmr_core *core, const struct dmr_batch *batch,
-			    u8 set, u8 clear)
-{
-	for (size_t i = 0; i < batch->nr; i++) {
-		dmr_map_flags(dmr_map_of(core), batch->remaps[i], set, clear);
-		cond_resched();
-	}
-}
-
 /*
  *----------------------------------------------------------------
  * Adding
@@ -416,13 +407,12 @@ static int dmr_take_auto(struct dmr_core *core, struct dmr_batch *batch, size_t 
 	struct dmr_remap *rest;
 	u64 start, room;
 
-	if (!dmr_spare_find(&map->spare, remap->ext.len, &start)) {
-		room = round_down(dmr_spare_find(&map->spare, core->block, &start),
-				  core->block);
-		if (!room)
-			return dmr_refuse(core, -ENOSPC,
-					  "no room on the spare for %llu sectors: %llu are free",
-					  remap->ext.len, map->spare.free);
+	room = dmr_spare_find_most(&map->spare, remap->ext.len, core->block, &start);
+	if (!room)
+		return dmr_refuse(core, -ENOSPC,
+				  "no room on the spare for %llu sectors: %llu are free",
+				  remap->ext.len, map->spare.free);
+	if (room < remap->ext.len) {
 		rest = dmr_remap_alloc();
 		if (!rest || dmr_batch_push(batch, rest)) {
 			if (rest)
@@ -652,7 +642,7 @@ static int dmr_add_run(struct dmr_core *core, struct dmr_batch *batch, enum dmr_
 		return r;
 	}
 
-	dmr_batch_flags(core, batch, 0, DMR_ADDING);
+	dmr_batch_flags(dmr_map_of(core), batch, 0, DMR_ADDING);
 	for (size_t i = 0; trace_dmr_add_enabled() && i < batch->nr; i++)
 		trace_dmr_add(core, batch->remaps[i]->start, batch->remaps[i]->ext.start,
 			      batch->remaps[i]->ext.len);
@@ -804,7 +794,7 @@ static int dmr_removal_run(struct dmr_core *core, struct dmr_removal *rm,
 
 	dmr_move_begin(core, true, first, last);
 	/* It leaves for main, and no more for another spare. */
-	dmr_batch_flags(core, &rm->whole, DMR_REMOVING, DMR_LEAVING);
+	dmr_batch_flags(dmr_map_of(core), &rm->whole, DMR_REMOVING, DMR_LEAVING);
 	if (!nocopy)
 		r = dmr_move_copy(core, &rm->whole, false);
 	if (!r)
@@ -812,7 +802,7 @@ static int dmr_removal_run(struct dmr_core *core, struct dmr_removal *rm,
 	if (r && !rm->whole.nr)
 		return r;
 	if (r)
-		dmr_batch_flags(core, &rm->whole, 0, DMR_REMOVING);
+		dmr_batch_flags(dmr_map_of(core), &rm->whole, 0, DMR_REMOVING);
 	else
 		dmr_removal_publish(core, rm);
 	dmr_move_end(core);
@@ -867,7 +857,7 @@ void dmr_move_settle(struct dmr_core *core)
 	if (!batch->nr)
 		return;
 	if (core->move.removing) {
-		dmr_batch_flags(core, batch, 0, DMR_REMOVING | DMR_DOUBT);
+		dmr_batch_flags(dmr_map_of(core), batch, 0, DMR_REMOVING | DMR_DOUBT);
 		dmr_move_end(core);
 		dmr_core_quiesce(core, false);
 	} else {

@@ -255,13 +255,10 @@ static struct dmr_remap *dmr_take_room(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
 	struct dmr_map *map = dmr_map_of(core);
-	u64 len = rp->to - rp->from, start, gap;
 	struct dmr_remap *mid;
+	u64 len, start;
 
-	gap = dmr_spare_find(&map->spare, len, &start);
-	if (!gap)
-		gap = dmr_spare_find(&map->spare, core->block, &start);
-	len = min(len, round_down(gap, core->block));
+	len = dmr_spare_find_most(&map->spare, rp->to - rp->from, core->block, &start);
 	if (!len)
 		return NULL;
 	rp->to = rp->from + len;
@@ -459,7 +456,8 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 	if (split->whole) {
 		if (split->place != split->mid)
 			dmr_put_aside(core, split->place);
-		dmr_split_publish(core, split);
+		dmr_split_publish(dmr_map_of(core), split);
+		dmr_core_counted(core);
 	} else {
 		/* One that stayed would hide the remap. */
 		dmr_holes_take(core, rp->from, rp->to, NULL);

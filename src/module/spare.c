@@ -110,6 +110,13 @@ u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start)
 	return dmr_gap_of(ext, start);
 }
 
+u64 dmr_spare_find_most(const struct dmr_spare *sp, u64 len, u64 block, u64 *start)
+{
+	if (dmr_spare_find(sp, len, start))
+		return len;
+	return round_down(dmr_spare_find(sp, block, start), block);
+}
+
 u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start)
 {
 	struct dmr_extent *ext = dmr_extent_of(sp->used.rb_node);

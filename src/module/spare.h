@@ -64,7 +64,18 @@ static inline u64 dmr_spare_room(const struct dmr_spare *sp)
  */
 u64 dmr_spare_find(const struct dmr_spare *sp, u64 len, u64 *start);
 
-/* Likewise, the highest such gap. */
+/**
+ * dmr_spare_find_most - room for @len sectors, or for as many as the lowest gap has
+ * @sp:		the spare
+ * @len:	sectors, a multiple of @block and not 0
+ * @block:	the least that is of use: a power of two
+ * @start:	set to the first sector
+ *
+ * Return: @len, or less, in whole blocks, where no gap holds that; 0 when none holds one.
+ */
+u64 dmr_spare_find_most(const struct dmr_spare *sp, u64 len, u64 block, u64 *start);
+
+/* As dmr_spare_find(), the highest such gap. */
 u64 dmr_spare_find_last(const struct dmr_spare *sp, u64 len, u64 *start);
 
 /* The first extent in use that starts at @from or above, or NULL. */
