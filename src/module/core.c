@@ -15,6 +15,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 
 static struct kmem_cache *remap_cache;
 
@@ -240,6 +241,8 @@ static struct dmr_core *dmr_core_create(const struct dmr_user *u)
 	mutex_init(&core->change);
 	init_waitqueue_head(&core->wait);
 	spin_lock_init(&core->refusal_lock);
+	spin_lock_init(&core->errors.lock);
+	dmr_clear_counts(core);
 	/* Not before a table was resumed. */
 	core->stop = true;
 
@@ -663,14 +666,46 @@ bool dmr_refusal(struct dmr_core *core, unsigned int i, char *text)
 	return nr >= DMR_NR_REFUSALS;
 }
 
-void dmr_count_error(struct dmr_core *core, const struct bio *bio)
+static const char *const dmr_stat_names[DMR_NR_STATS] = {
+	[DMR_STAT_REMAPS_ADDED] = "remaps_added",
+	[DMR_STAT_REMAPS_REMOVED] = "remaps_removed",
+	[DMR_STAT_SECTORS_COPIED] = "sectors_copied",
+	[DMR_STAT_COPY_ERRORS] = "copy_errors",
+	[DMR_STAT_DEFERRED] = "deferred",
+	[DMR_STAT_WRITTEN_TWICE] = "written_twice",
+	[DMR_STAT_QUIESCES] = "quiesces",
+	[DMR_STAT_RESIZES_SKIPPED] = "resizes_skipped",
+	[DMR_STAT_REFUSALS] = "refusals",
+	[DMR_STAT_READ_ERRORS] = "read_errors",
+	[DMR_STAT_WRITE_ERRORS] = "write_errors",
+	[DMR_STAT_FLUSH_ERRORS] = "flush_errors",
+	[DMR_STAT_ERRORS_MEDIUM] = "errors_medium",
+	[DMR_STAT_ERRORS_IO] = "errors_io",
+	[DMR_STAT_ERRORS_PROTECTION] = "errors_protection",
+	[DMR_STAT_ERRORS_TIMEOUT] = "errors_timeout",
+	[DMR_STAT_ERRORS_PATH] = "errors_path",
+	[DMR_STAT_ERRORS_OTHER] = "errors_other",
+	[DMR_STAT_SAVED] = "saved",
+	[DMR_STAT_BY_HAND] = "by_hand",
+	[DMR_STAT_AUTO_WRITES] = "auto_writes",
+	[DMR_STAT_AUTO_WEAK] = "auto_weak",
+	[DMR_STAT_WEAK] = "weak",
+	[DMR_STAT_HEALED] = "healed",
+	[DMR_STAT_ASIDE] = "aside",
+	[DMR_STAT_SCRUBBED] = "scrubbed",
+	[DMR_STAT_SCRUBS] = "scrubs",
+};
+
+const char *dmr_stat_name(enum dmr_stat stat)
 {
-	if (bio->bi_opf & REQ_PREFLUSH)
-		dmr_count(core, DMR_STAT_FLUSH_ERRORS, 1);
-	else if (op_is_write(bio_op(bio)))
-		dmr_count(core, DMR_STAT_WRITE_ERRORS, 1);
-	else
-		dmr_count(core, DMR_STAT_READ_ERRORS, 1);
+	return dmr_stat_names[stat];
+}
+
+void dmr_clear_counts(struct dmr_core *core)
+{
+	for (int i = 0; i < DMR_NR_STATS; i++)
+		atomic64_set(&core->stats[i], 0);
+	WRITE_ONCE(core->since, ktime_get_boottime_seconds());
 }
 
 void dmr_core_event(struct dmr_core *core)

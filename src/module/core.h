@@ -24,6 +24,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "errors.h"
 #include "metadata.h"
 #include "spare.h"
 #include "table.h"
@@ -44,7 +45,14 @@
  * @DMR_STAT_READ_ERRORS:	bios that failed, as the caller saw it
  * @DMR_STAT_WRITE_ERRORS:	likewise, discards and the like among them
  * @DMR_STAT_FLUSH_ERRORS:	likewise
+ * @DMR_STAT_ERRORS_MEDIUM:	blocks, or I/Os, that failed below: by kind
+ * @DMR_STAT_ERRORS_IO:		likewise
+ * @DMR_STAT_ERRORS_PROTECTION:	likewise
+ * @DMR_STAT_ERRORS_TIMEOUT:	likewise
+ * @DMR_STAT_ERRORS_PATH:	likewise
+ * @DMR_STAT_ERRORS_OTHER:	likewise
  * @DMR_STAT_SAVED:		bios that failed and were mended
+ * @DMR_STAT_BY_HAND:		sectors remapped by a message
  * @DMR_STAT_AUTO_WRITES:	sectors remapped because a write failed
  * @DMR_STAT_AUTO_WEAK:	... because a read failed and came back
  * @DMR_STAT_WEAK:		sectors whose read failed and came back
@@ -70,7 +78,14 @@ enum dmr_stat {
 	DMR_STAT_READ_ERRORS,
 	DMR_STAT_WRITE_ERRORS,
 	DMR_STAT_FLUSH_ERRORS,
+	DMR_STAT_ERRORS_MEDIUM,
+	DMR_STAT_ERRORS_IO,
+	DMR_STAT_ERRORS_PROTECTION,
+	DMR_STAT_ERRORS_TIMEOUT,
+	DMR_STAT_ERRORS_PATH,
+	DMR_STAT_ERRORS_OTHER,
 	DMR_STAT_SAVED,
+	DMR_STAT_BY_HAND,
 	DMR_STAT_AUTO_WRITES,
 	DMR_STAT_AUTO_WEAK,
 	DMR_STAT_WEAK,
@@ -225,6 +240,7 @@ struct dmr_scrub {
  *		counts whatever may have data on the spare
  * @nr_pending:	remaps that are pending
  * @nr_aside:	runs of spare sectors that were put aside
+ * @aside:	sectors in them
  * @doomed:	remaps that a replay took out, to be freed when readers are gone
  * @stock:	remaps that a replay is going to put in ...
  * @nr_stock:	... and how many
@@ -249,6 +265,7 @@ struct dmr_map {
 	u64			mapped;
 	u64			nr_pending;
 	u64			nr_aside;
+	u64			aside;
 	struct rb_node		*doomed;
 	struct dmr_remap	*stock[DMR_STOCK];
 	unsigned int		nr_stock;
@@ -305,6 +322,8 @@ struct dmr_map {
  * @check:	what is read to be looked at; @change
  * @scrub:	see there
  *
+ * @since:	when @stats were 0, in seconds since the machine started
+ * @errors:	the last that were seen
  * @md:		the mapped device, for its name and to be found by
  * @in_force:	the table that dmr_core_apply() was called for last
  * @users:	tables; the module's lock
@@ -367,6 +386,8 @@ struct dmr_core {
 	struct dmr_scrub	scrub;
 
 	atomic64_t		stats[DMR_NR_STATS];
+	time64_t		since;
+	struct dmr_errors	errors;
 	spinlock_t		refusal_lock;	/* refusals */
 	unsigned int		nr_refusals;
 	char			refusals[DMR_NR_REFUSALS][DMR_REFUSAL_LEN];
@@ -613,8 +634,18 @@ static inline void dmr_count(struct dmr_core *core, enum dmr_stat stat, s64 n)
 	atomic64_add(n, &core->stats[stat]);
 }
 
-/* Count a bio that failed. Context: any. */
-void dmr_count_error(struct dmr_core *core, const struct bio *bio);
+/* A counter's name. */
+const char *dmr_stat_name(enum dmr_stat stat);
+
+/* Set them to 0. Context: any. */
+void dmr_clear_counts(struct dmr_core *core);
+
+/* Spare sectors are put aside, on disk as well. Context: the change lock. */
+static inline void dmr_map_aside(struct dmr_map *map, u64 len)
+{
+	map->nr_aside++;
+	WRITE_ONCE(map->aside, map->aside + len);
+}
 
 static inline void dmr_map_counted(struct dmr_map *map)
 {

@@ -60,10 +60,32 @@ static enum dmr_side dmr_narrow_route(const struct dmr_narrow *n, u64 *end)
 	return route.side;
 }
 
-static void dmr_narrow_failed(struct dmr_narrow *n)
+/* What lies from n->at to @to has failed. */
+static void dmr_narrow_saw(struct dmr_narrow *n, u64 to, blk_status_t status)
 {
+	struct dmr_error error = {
+		.sector = n->at,
+		.len = to - n->at,
+		.opf = n->bio->bi_opf & REQ_OP_MASK,
+		.status = status,
+	};
+
+	dmr_error_saw(n->core, &error);
+}
+
+/* A block has failed by itself. */
+static void dmr_narrow_failed(struct dmr_narrow *n, blk_status_t status)
+{
+	dmr_narrow_saw(n, n->at + n->core->block, status);
 	if (atomic_inc_return(&n->core->streak) >= DMR_MAX_STREAK)
 		dmr_repair_streak(n->core);
+}
+
+/* No part of the rest has its own error. */
+static void dmr_narrow_end(struct dmr_narrow *n)
+{
+	n->result = n->error;
+	dmr_narrow_saw(n, n->end, n->error);
 }
 
 /* More at a time again, as long as it goes well. */
@@ -109,13 +131,14 @@ static void dmr_write_try(struct dmr_narrow *n, u64 to)
 		dmr_narrow_good(n, to);
 	} else if (!dmr_medium_error(status)) {
 		dmr_write_mend(n);
+		dmr_narrow_saw(n, to, status);
 		n->result = status;
 		n->at = to;
 		n->bad = to;
 	} else if (to - n->at > n->core->block) {
 		n->step = round_up((to - n->at) / 2, n->core->block);
 	} else {
-		dmr_narrow_failed(n);
+		dmr_narrow_failed(n, status);
 		n->error = status;
 		n->at = to;
 	}
@@ -140,13 +163,13 @@ static void dmr_write_narrow(struct dmr_narrow *n)
 	u64 end;
 
 	if (!dmr_write_wanted(n)) {
-		n->result = n->error;
+		dmr_narrow_end(n);
 		return;
 	}
 	while (n->at < n->end) {
 		if (!n->care && dmr_fault_over(n) &&
 		    dmr_narrow_route(n, &end) != DMR_FAIL) {
-			n->result = n->error;
+			dmr_narrow_end(n);
 			break;
 		}
 		if (dmr_narrow_route(n, &end) == DMR_FAIL) {
@@ -184,6 +207,7 @@ static void dmr_read_block(struct dmr_narrow *n, u64 to, bool alone)
 	}
 	if (!status) {
 		if (alone) {
+			dmr_narrow_saw(n, to, n->error);
 			dmr_count(n->core, DMR_STAT_WEAK, to - n->at);
 			dmr_repair_note(n->core, n->at, to, true);
 		}
@@ -192,8 +216,10 @@ static void dmr_read_block(struct dmr_narrow *n, u64 to, bool alone)
 	}
 	n->result = status;
 	if (dmr_medium_error(status)) {
-		dmr_narrow_failed(n);
+		dmr_narrow_failed(n, status);
 		dmr_repair_note(n->core, n->at, to, false);
+	} else {
+		dmr_narrow_saw(n, to, status);
 	}
 	n->at = to;
 }
@@ -212,6 +238,7 @@ static void dmr_read_try(struct dmr_narrow *n, u64 to, bool alone)
 	} else if (dmr_medium_error(status)) {
 		n->step = round_up((to - n->at) / 2, n->core->block);
 	} else {
+		dmr_narrow_saw(n, to, status);
 		n->result = status;
 		n->at = to;
 	}
@@ -224,7 +251,7 @@ static void dmr_read_narrow(struct dmr_narrow *n)
 
 	while (n->at < n->end) {
 		if (dmr_fault_over(n)) {
-			n->result = n->error;
+			dmr_narrow_end(n);
 			break;
 		}
 		if (dmr_narrow_route(n, &end) == DMR_FAIL) {
@@ -317,4 +344,23 @@ bool dmr_fault_take(struct dmr_core *core, struct bio *bio, blk_status_t status)
 	INIT_WORK(&f->work, dmr_fault_work);
 	queue_work(core->mender, &f->work);
 	return true;
+}
+
+void dmr_fault_tell(struct dmr_core *core, struct bio *bio, blk_status_t status)
+{
+	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
+	struct dmr_error error = {
+		.sector = b->fault.iter.bi_sector,
+		.len = b->fault.iter.bi_size >> SECTOR_SHIFT,
+		.opf = bio->bi_opf & (REQ_OP_MASK | REQ_PREFLUSH),
+		.status = status,
+	};
+
+	if (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP ||
+	    bio->bi_opf & (REQ_RAHEAD | REQ_FAILFAST_MASK))
+		return;
+	dmr_error_ends(core, bio->bi_opf);
+	/* Else its blocks were told, or it was never sent. */
+	if (b->fault.state == DMR_FAULT_NONE)
+		dmr_error_saw(core, &error);
 }

@@ -59,4 +59,12 @@ struct dmr_bio {
  */
 bool dmr_fault_take(struct dmr_core *core, struct bio *bio, blk_status_t status);
 
+/*
+ * A bio ends with an error, which nothing was or could be done about. What says nothing
+ * about the devices is not counted, nor is what read-ahead and failfast I/O put up with.
+ *
+ * Context: any.
+ */
+void dmr_fault_tell(struct dmr_core *core, struct bio *bio, blk_status_t status);
+
 #endif /* DMR_FAULT_H */

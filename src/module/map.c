@@ -427,4 +427,5 @@ void dmr_asides_free(struct dmr_map *map)
 		dmr_remap_free(remap);
 	}
 	map->nr_aside = 0;
+	map->aside = 0;
 }

@@ -9,7 +9,9 @@
 #include <linux/ctype.h>
 #include <linux/device-mapper.h>
 #include <linux/kstrtox.h>
+#include <linux/math64.h>
 #include <linux/sched/mm.h>
+#include <linux/timekeeping.h>
 
 /* Rows of a reply, at most; the person asks again from where it ended. */
 #define DMR_MAX_ROWS	1000
@@ -183,6 +185,17 @@ static int dmr_parse_remap(struct dmr_core *core, char **argv,
 	return 0;
 }
 
+/* Sectors of the remaps that have one of @flags, or with 0 of all. */
+static u64 dmr_batch_sectors(const struct dmr_batch *batch, u8 flags)
+{
+	u64 sectors = 0;
+
+	for (size_t i = 0; i < batch->nr; i++)
+		if (!flags || batch->remaps[i]->ext.flags & flags)
+			sectors += batch->remaps[i]->ext.len;
+	return sectors;
+}
+
 static int dmr_parse_and_add(struct dmr_core *core, unsigned int argc, char **argv,
 			     struct dmr_batch *batch, enum dmr_how how)
 {
@@ -194,21 +207,12 @@ static int dmr_parse_and_add(struct dmr_core *core, unsigned int argc, char **ar
 	}
 	if (!r)
 		r = dmr_add(core, batch, how);
-	if (r)
+	if (!r)
+		dmr_count(core, DMR_STAT_BY_HAND, dmr_batch_sectors(batch, 0));
+	else
 		for (size_t i = 0; i < batch->nr; i++)
 			dmr_remap_free(batch->remaps[i]);
 	return r;
-}
-
-/* Sectors of the remaps that have one of @flags, or with 0 of all. */
-static u64 dmr_batch_sectors(const struct dmr_batch *batch, u8 flags)
-{
-	u64 sectors = 0;
-
-	for (size_t i = 0; i < batch->nr; i++)
-		if (!flags || batch->remaps[i]->ext.flags & flags)
-			sectors += batch->remaps[i]->ext.len;
-	return sectors;
 }
 
 /* How many sectors were lost, if any were. */
@@ -546,29 +550,6 @@ static int dmr_list(struct dmr_core *core, struct dmr_call *call)
 	return dmr_list_table(core, call, &what, from, rows);
 }
 
-static const char *const dmr_stat_names[DMR_NR_STATS] = {
-	[DMR_STAT_REMAPS_ADDED] = "remaps_added",
-	[DMR_STAT_REMAPS_REMOVED] = "remaps_removed",
-	[DMR_STAT_SECTORS_COPIED] = "sectors_copied",
-	[DMR_STAT_COPY_ERRORS] = "copy_errors",
-	[DMR_STAT_DEFERRED] = "deferred",
-	[DMR_STAT_WRITTEN_TWICE] = "written_twice",
-	[DMR_STAT_QUIESCES] = "quiesces",
-	[DMR_STAT_RESIZES_SKIPPED] = "resizes_skipped",
-	[DMR_STAT_REFUSALS] = "refusals",
-	[DMR_STAT_READ_ERRORS] = "read_errors",
-	[DMR_STAT_WRITE_ERRORS] = "write_errors",
-	[DMR_STAT_FLUSH_ERRORS] = "flush_errors",
-	[DMR_STAT_SAVED] = "saved",
-	[DMR_STAT_AUTO_WRITES] = "auto_writes",
-	[DMR_STAT_AUTO_WEAK] = "auto_weak",
-	[DMR_STAT_WEAK] = "weak",
-	[DMR_STAT_HEALED] = "healed",
-	[DMR_STAT_ASIDE] = "aside",
-	[DMR_STAT_SCRUBBED] = "scrubbed",
-	[DMR_STAT_SCRUBS] = "scrubs",
-};
-
 static int dmr_stats(struct dmr_core *core, struct dmr_call *call)
 {
 	unsigned int maxlen = call->maxlen;
@@ -576,7 +557,7 @@ static int dmr_stats(struct dmr_core *core, struct dmr_call *call)
 	size_t sz = 0;
 
 	for (int i = 0; i < DMR_NR_STATS; i++)
-		DMEMIT("%s=%lld\n", dmr_stat_names[i],
+		DMEMIT("%s=%lld\n", dmr_stat_name(i),
 		       (s64)atomic64_read(&core->stats[i]));
 	DMEMIT("scrub_at=%llu\nscrub_to=%llu\nscrub_rate=%u\n",
 	       READ_ONCE(core->scrub.at), READ_ONCE(core->scrub.to),
@@ -586,8 +567,7 @@ static int dmr_stats(struct dmr_core *core, struct dmr_call *call)
 
 static int dmr_clear_stats(struct dmr_core *core, struct dmr_call *call)
 {
-	for (int i = 0; i < DMR_NR_STATS; i++)
-		atomic64_set(&core->stats[i], 0);
+	dmr_clear_counts(core);
 	return dmr_reply(call, "%s", "");
 }
 
@@ -597,7 +577,53 @@ static int dmr_status(struct dmr_core *core, struct dmr_call *call)
 	return 1;
 }
 
-/* The errors seen, and why the last messages were refused, the newest last. */
+/* A counter, for a reply. */
+static s64 dmr_stat(struct dmr_core *core, enum dmr_stat stat)
+{
+	return atomic64_read(&core->stats[stat]);
+}
+
+/* How long the spare lasts if sectors go on failing as they have since then. */
+static void dmr_spare_lasts(const struct dmr_core *core, u64 spent, u64 free, char *text,
+			    size_t size)
+{
+	u64 secs = ktime_get_boottime_seconds() - READ_ONCE(core->since) + 1;
+	u64 a_day = max(div64_u64(spent * 86400, secs), 1ULL);
+
+	if (!spent)
+		strscpy(text, "-", size);
+	else if (div64_u64(free, a_day) < 2)
+		scnprintf(text, size, "%lluh", div64_u64(free * 24, a_day));
+	else
+		scnprintf(text, size, "%llud", div64_u64(free, a_day));
+}
+
+/* What became of sectors, and of the spare. */
+static size_t dmr_health_spare(struct dmr_core *core, char *result, unsigned int maxlen)
+{
+	u64 spent = dmr_stat(core, DMR_STAT_AUTO_WRITES) + dmr_stat(core, DMR_STAT_AUTO_WEAK) +
+		    dmr_stat(core, DMR_STAT_ASIDE);
+	const struct dmr_map *map;
+	char lasts[24];
+	size_t sz = 0;
+
+	rcu_read_lock();
+	map = dmr_map_of(core);
+	dmr_spare_lasts(core, spent, READ_ONCE(map->spare.free), lasts, sizeof(lasts));
+	DMEMIT("remapped: by_hand=%lld write_errors=%lld weak=%lld lost=%llu pending=%llu\n",
+	       dmr_stat(core, DMR_STAT_BY_HAND), dmr_stat(core, DMR_STAT_AUTO_WRITES),
+	       dmr_stat(core, DMR_STAT_AUTO_WEAK), READ_ONCE(map->lost),
+	       READ_ONCE(map->pending));
+	DMEMIT("spare: free=%llu/%llu aside=%llu spent=%llu lasts=%s\n",
+	       READ_ONCE(map->spare.free), dmr_core_room(core), READ_ONCE(map->aside),
+	       spent, lasts);
+	rcu_read_unlock();
+	return sz;
+}
+
+static_assert(DMR_ERROR_LEN <= DMR_REFUSAL_LEN);
+
+/* What a person wants to know first; the last errors and refusals, the newest last. */
 static int dmr_health(struct dmr_core *core, struct dmr_call *call)
 {
 	unsigned int maxlen = call->maxlen;
@@ -607,11 +633,18 @@ static int dmr_health(struct dmr_core *core, struct dmr_call *call)
 
 	rcu_read_lock();
 	DMEMIT("state=%s read_errors=%lld write_errors=%lld flush_errors=%lld\n",
-	       dmr_core_state(core),
-	       (s64)atomic64_read(&core->stats[DMR_STAT_READ_ERRORS]),
-	       (s64)atomic64_read(&core->stats[DMR_STAT_WRITE_ERRORS]),
-	       (s64)atomic64_read(&core->stats[DMR_STAT_FLUSH_ERRORS]));
+	       dmr_core_state(core), dmr_stat(core, DMR_STAT_READ_ERRORS),
+	       dmr_stat(core, DMR_STAT_WRITE_ERRORS), dmr_stat(core, DMR_STAT_FLUSH_ERRORS));
 	rcu_read_unlock();
+	DMEMIT("below: medium=%lld io=%lld protection=%lld timeout=%lld path=%lld other=%lld\n",
+	       dmr_stat(core, DMR_STAT_ERRORS_MEDIUM), dmr_stat(core, DMR_STAT_ERRORS_IO),
+	       dmr_stat(core, DMR_STAT_ERRORS_PROTECTION),
+	       dmr_stat(core, DMR_STAT_ERRORS_TIMEOUT), dmr_stat(core, DMR_STAT_ERRORS_PATH),
+	       dmr_stat(core, DMR_STAT_ERRORS_OTHER));
+	sz += dmr_health_spare(core, result + sz, maxlen - sz);
+	for (int i = 0; i < DMR_NR_ERRORS; i++)
+		if (dmr_error_print(core, i, text))
+			DMEMIT("error: %s\n", text);
 	for (int i = 0; i < DMR_NR_REFUSALS; i++)
 		if (dmr_refusal(core, i, text))
 			DMEMIT("refused: %s\n", text);

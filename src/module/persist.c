@@ -297,7 +297,7 @@ static int dmr_replay_aside(struct dmr_core *core, const struct dmr_change *chan
 	int r = dmr_replay_take(core, change, DMR_ASIDE, &aside);
 
 	if (!r)
-		dmr_map_of(core)->nr_aside++;
+		dmr_map_aside(dmr_map_of(core), change->len);
 	return r;
 }
 

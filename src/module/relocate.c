@@ -57,6 +57,19 @@ static void dmr_copy_runs(struct dmr_core *core, struct dmr_window *w)
 		wait_for_completion_io(&w->done);
 }
 
+/* kcopyd tells that it failed, not how. */
+static void dmr_copy_failed(struct dmr_core *core, const struct dmr_run_copy *run)
+{
+	const struct dm_io_region *bad = run->read_error ? &run->from : &run->to;
+
+	dmr_error_saw(core, &(struct dmr_error) {
+		.sector = bad->sector, .len = bad->count,
+		.spare = bad->bdev != core->main,
+		.opf = run->read_error ? REQ_OP_READ : REQ_OP_WRITE,
+		.status = BLK_STS_IOERR,
+	});
+}
+
 static int dmr_copy_refused(struct dmr_core *core, const struct dmr_run_copy *run)
 {
 	const struct dm_io_region *bad = run->read_error ? &run->from : &run->to;
@@ -130,6 +143,8 @@ static int dmr_copy_blocks(struct dmr_core *core, struct dmr_window *one,
 		one->runs[0].from.count = core->block;
 		one->runs[0].to.count = core->block;
 		dmr_copy_block(core, one);
+		if (one->runs[0].read_error || one->runs[0].write_error)
+			dmr_copy_failed(core, &one->runs[0]);
 		if (one->runs[0].read_error && salvage)
 			r = dmr_lost_add(core, run->main + i);
 		else if (one->runs[0].read_error || one->runs[0].write_error)

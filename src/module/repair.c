@@ -243,7 +243,7 @@ static struct dmr_change dmr_change_of(u8 type, u64 main, u64 spare, u64 len)
 static void dmr_put_aside(struct dmr_core *core, struct dmr_remap *aside)
 {
 	aside->ext.flags = DMR_ASIDE;
-	dmr_map_of(core)->nr_aside++;
+	dmr_map_aside(dmr_map_of(core), aside->ext.len);
 	dmr_count(core, DMR_STAT_ASIDE, aside->ext.len);
 	DMWARN_LIMIT("%s: spare sectors %llu to %llu are put aside",
 		     dm_device_name(core->md), aside->ext.start,
@@ -325,11 +325,15 @@ static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t err
 		if (rp->to - rp->from > core->block) {
 			dmr_drop_room(core, mid);
 			rp->to = rp->from + round_up((rp->to - rp->from) / 2, core->block);
-		} else if (dmr_repair_aside(core, mid)) {
-			i++;
-		} else {
-			return error;
+			continue;
 		}
+		dmr_error_saw(core, &(struct dmr_error) {
+			.sector = mid->ext.start, .len = mid->ext.len, .spare = true,
+			.opf = REQ_OP_WRITE, .status = status,
+		});
+		if (!dmr_repair_aside(core, mid))
+			return error;
+		i++;
 	}
 	return error;
 }

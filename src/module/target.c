@@ -426,8 +426,7 @@ static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
 		return DM_ENDIO_DONE;
 	if (dmr_fault_take(core, bio, *error))
 		return DM_ENDIO_INCOMPLETE;
-	if (*error != BLK_STS_AGAIN && *error != BLK_STS_NOTSUPP)
-		dmr_count_error(core, bio);
+	dmr_fault_tell(core, bio, *error);
 	return DM_ENDIO_DONE;
 }
 
