@@ -691,6 +691,7 @@ static const char *const dmr_stat_names[DMR_NR_STATS] = {
 	[DMR_STAT_AUTO_WEAK] = "auto_weak",
 	[DMR_STAT_WEAK] = "weak",
 	[DMR_STAT_HEALED] = "healed",
+	[DMR_STAT_MISMATCHES] = "mismatches",
 	[DMR_STAT_ASIDE] = "aside",
 	[DMR_STAT_SCRUBBED] = "scrubbed",
 	[DMR_STAT_SCRUBS] = "scrubs",

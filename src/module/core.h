@@ -17,6 +17,7 @@
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>
 #include <linux/dm-kcopyd.h>
+#include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
 #include <linux/sched/signal.h>
@@ -57,6 +58,7 @@
  * @DMR_STAT_AUTO_WEAK:	... because a read failed and came back
  * @DMR_STAT_WEAK:		sectors whose read failed and came back
  * @DMR_STAT_HEALED:		pending sectors of main that took a write
+ * @DMR_STAT_MISMATCHES:	sectors that read back as something else
  * @DMR_STAT_ASIDE:		spare sectors put aside
  * @DMR_STAT_SCRUBBED:		sectors scrubbed
  * @DMR_STAT_SCRUBS:		scrubs that came to their end
@@ -90,6 +92,7 @@ enum dmr_stat {
 	DMR_STAT_AUTO_WEAK,
 	DMR_STAT_WEAK,
 	DMR_STAT_HEALED,
+	DMR_STAT_MISMATCHES,
 	DMR_STAT_ASIDE,
 	DMR_STAT_SCRUBBED,
 	DMR_STAT_SCRUBS,
@@ -144,6 +147,14 @@ static_assert(sizeof(long) == 8, "sectors are read without a lock");
  * @DMR_AUTO_TRIPPED:	no longer: main seems to fail as a whole
  */
 enum dmr_auto { DMR_AUTO_OFF, DMR_AUTO_ON, DMR_AUTO_TRIPPED };
+
+/**
+ * enum dmr_verify - which writes are read back before they are acknowledged?
+ * @DMR_VERIFY_OFF:	none
+ * @DMR_VERIFY_PENDING:	those to pending sectors
+ * @DMR_VERIFY_ALL:	all
+ */
+enum dmr_verify { DMR_VERIFY_OFF, DMR_VERIFY_PENDING, DMR_VERIFY_ALL };
 
 /**
  * struct dmr_batch - remaps that change together
@@ -309,7 +320,8 @@ struct dmr_map {
  * @breaker:	see whether it is alive when that passes this
  * @rest:	seconds before a pending sector is read again
  * @budget:	seconds for one failed bio
- * @verify:	writes to pending sectors are read back
+ * @verify:	which writes are read back
+ * @verify_pool: buffers for that (verify.h), or NULL; made when it is first wanted
  * @streak:	blocks that failed, without a success between
  * @mender:	workers for bios that have failed, and @note_work
  * @notes:	what reads have found out, to be acted upon
@@ -368,7 +380,8 @@ struct dmr_core {
 	u64			breaker;
 	u64			rest;
 	u64			budget;
-	bool			verify;
+	enum dmr_verify		verify;
+	mempool_t		*verify_pool;
 	atomic_t		streak;
 	struct workqueue_struct	*mender;
 	struct work_struct	note_work;

@@ -3,6 +3,7 @@
 #include "repair.h"
 #include "route.h"
 #include "trace.h"
+#include "verify.h"
 
 #include <linux/bio.h>
 #include <linux/jiffies.h>
@@ -121,11 +122,14 @@ static void dmr_write_mend(struct dmr_narrow *n)
 /* Send some blocks again; those that fail alone are bad. */
 static void dmr_write_try(struct dmr_narrow *n, u64 to)
 {
+	bool verify = dmr_verify_wants(n->core, bio_op(n->bio));
 	blk_status_t status;
 
 	if (n->bad == n->at)
 		n->changes = READ_ONCE(n->core->changes);
-	status = dmr_probe(n->core, n->bio, n->at, to);
+	if (verify)
+		to = min_t(u64, to, n->at + DMR_VERIFY_SECTORS);
+	status = (verify ? dmr_verify_write : dmr_probe)(n->core, n->bio, n->at, to);
 	if (!status) {
 		dmr_write_mend(n);
 		dmr_narrow_good(n, to);
@@ -337,8 +341,9 @@ bool dmr_fault_take(struct dmr_core *core, struct bio *bio, blk_status_t status)
 
 	if (!dmr_fault_wants(core, bio, f, status))
 		return false;
-	trace_dmr_error(core, f->iter.bi_sector, f->iter.bi_size >> SECTOR_SHIFT,
-			op_is_write(bio_op(bio)), blk_status_to_errno(status));
+	if (f->state == DMR_FAULT_NONE)
+		trace_dmr_error(core, f->iter.bi_sector, f->iter.bi_size >> SECTOR_SHIFT,
+				op_is_write(bio_op(bio)), blk_status_to_errno(status));
 	f->status = status;
 	f->core = core;
 	INIT_WORK(&f->work, dmr_fault_work);

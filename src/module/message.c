@@ -5,12 +5,14 @@
 #include "persist.h"
 #include "relocate.h"
 #include "scrub.h"
+#include "verify.h"
 
 #include <linux/ctype.h>
 #include <linux/device-mapper.h>
 #include <linux/kstrtox.h>
 #include <linux/math64.h>
 #include <linux/sched/mm.h>
+#include <linux/string.h>
 #include <linux/timekeeping.h>
 
 /* Rows of a reply, at most; the person asks again from where it ended. */
@@ -715,38 +717,36 @@ static int dmr_set_number(struct dmr_core *core, struct dmr_call *call,
 	return dmr_reply(call, "%s %llu", s->name, value);
 }
 
-/* One of two words. */
-static int dmr_set_word(struct dmr_core *core, struct dmr_call *call, const char *yes,
-			bool *value)
-{
-	*value = !strcmp(call->argv[1], yes);
-	if (!*value && strcmp(call->argv[1], "off"))
-		return dmr_refuse(core, -EINVAL, "%s '" DMR_WORD "' is neither %s nor off",
-				  call->argv[0], call->argv[1], yes);
-	return 0;
-}
-
 static int dmr_set_auto(struct dmr_core *core, struct dmr_call *call)
 {
-	bool on;
-	int r = dmr_set_word(core, call, "on", &on);
+	bool on = !strcmp(call->argv[1], "on");
 
-	if (r)
-		return r;
+	if (!on && strcmp(call->argv[1], "off"))
+		return dmr_refuse(core, -EINVAL, "auto '" DMR_WORD "' is neither on nor off",
+				  call->argv[1]);
 	core->spent = 0;
 	WRITE_ONCE(core->auto_, on ? DMR_AUTO_ON : DMR_AUTO_OFF);
 	return dmr_reply(call, "auto %s", on ? "on" : "off");
 }
 
+static const char *const dmr_verify_names[] = {
+	[DMR_VERIFY_OFF] = "off",
+	[DMR_VERIFY_PENDING] = "pending",
+	[DMR_VERIFY_ALL] = "all",
+};
+
 static int dmr_set_verify(struct dmr_core *core, struct dmr_call *call)
 {
-	bool on;
-	int r = dmr_set_word(core, call, "pending", &on);
+	int verify = match_string(dmr_verify_names, ARRAY_SIZE(dmr_verify_names),
+				  call->argv[1]);
 
-	if (r)
-		return r;
-	WRITE_ONCE(core->verify, on);
-	return dmr_reply(call, "verify %s", on ? "pending" : "off");
+	if (verify < 0)
+		return dmr_refuse(core, -EINVAL,
+				  "verify '" DMR_WORD "' is none of pending, all, off",
+				  call->argv[1]);
+	if (dmr_verify_set(core, verify))
+		return dmr_refuse(core, -ENOMEM, "no memory to read writes back");
+	return dmr_reply(call, "verify %s", dmr_verify_names[verify]);
 }
 
 static int dmr_set(struct dmr_core *core, struct dmr_call *call)
@@ -775,8 +775,8 @@ static int dmr_help_set(struct dmr_core *core, struct dmr_call *call)
 		       READ_ONCE(*dmr_setting_of(core, &dmr_settings[i])));
 	DMEMIT("auto on|off: remap when the medium fails; now %s\n",
 	       READ_ONCE(core->auto_) == DMR_AUTO_ON ? "on" : "off");
-	DMEMIT("verify pending|off: read writes to pending sectors back; now %s\n",
-	       READ_ONCE(core->verify) ? "pending" : "off");
+	DMEMIT("verify pending|all|off: read writes back, to pending sectors or all; now %s\n",
+	       dmr_verify_names[READ_ONCE(core->verify)]);
 	return 1;
 }
 

@@ -5,13 +5,11 @@
 #include "relocate.h"
 #include "route.h"
 #include "trace.h"
+#include "verify.h"
 
 #include <linux/bio.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-
-/* Bytes that are read back at a time: the largest logical block there is. */
-#define DMR_CHECK_BYTES		65536
 
 /* Sectors of main that are read to see whether it is still there. */
 #define DMR_ALIVE_READS		4
@@ -196,28 +194,6 @@ static blk_status_t dmr_repair_io(const struct dmr_repair *rp, struct block_devi
 	return dmr_part_io(rp->core, rp->bio, rp->from, rp->to, bdev, sector, opf);
 }
 
-/* Is the data of the bio at @sector what was read to core->check? */
-static bool dmr_same(const struct dmr_repair *rp, u64 sector, unsigned int sectors)
-{
-	struct bvec_iter at = rp->bio->bi_iter, iter;
-	const void *data = rp->core->check;
-	struct bio_vec bv;
-	bool same = true;
-
-	if (bio_op(rp->bio) == REQ_OP_WRITE_ZEROES)
-		return !memchr_inv(data, 0, sectors << SECTOR_SHIFT);
-	bio_advance_iter(rp->bio, &at, (sector - at.bi_sector) << SECTOR_SHIFT);
-	at.bi_size = sectors << SECTOR_SHIFT;
-	__bio_for_each_segment(bv, rp->bio, iter, at) {
-		void *p = bvec_kmap_local(&bv);
-
-		same &= !memcmp(p, data, bv.bv_len);
-		kunmap_local(p);
-		data += bv.bv_len;
-	}
-	return same;
-}
-
 /* Does what was written read back? @bdev has it at @sector. */
 static bool dmr_reads_back(const struct dmr_repair *rp, struct block_device *bdev,
 			   u64 sector)
@@ -225,9 +201,9 @@ static bool dmr_reads_back(const struct dmr_repair *rp, struct block_device *bde
 	u64 sectors;
 
 	for (u64 at = rp->from; at < rp->to; at += sectors, sector += sectors) {
-		sectors = min_t(u64, rp->to - at, DMR_CHECK_BYTES >> SECTOR_SHIFT);
+		sectors = min_t(u64, rp->to - at, DMR_VERIFY_SECTORS);
 		if (dmr_read_sync(rp->core, bdev, sector, sectors) ||
-		    !dmr_same(rp, at, sectors))
+		    !dmr_verify_same(rp->bio, at, rp->core->check, sectors))
 			return false;
 	}
 	return true;
@@ -524,7 +500,7 @@ static bool dmr_hole_takes(const struct dmr_repair *rp)
 	struct dmr_core *core = rp->core;
 
 	return !dmr_repair_io(rp, core->main, rp->from, REQ_FUA) &&
-	       (!core->verify || dmr_reads_back(rp, core->main, rp->from));
+	       (core->verify == DMR_VERIFY_OFF || dmr_reads_back(rp, core->main, rp->from));
 }
 
 /*
@@ -870,12 +846,12 @@ int dmr_repair_init(struct dmr_core *core)
 	core->breaker = DMR_BREAKER_DEFAULT;
 	core->rest = DMR_REST_DEFAULT;
 	core->budget = DMR_BUDGET_DEFAULT;
-	core->verify = true;
+	core->verify = DMR_VERIFY_PENDING;
 	spin_lock_init(&core->note_lock);
 	INIT_WORK(&core->note_work, dmr_note_work);
 	INIT_WORK(&core->refill, dmr_refill_work);
 
-	core->check = kmalloc(DMR_CHECK_BYTES, GFP_KERNEL);
+	core->check = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
 	if (!core->check)
 		return -ENOMEM;
 	/* Many at a time: a slow one delays no other. */
@@ -891,6 +867,7 @@ int dmr_repair_init(struct dmr_core *core)
 void dmr_repair_exit(struct dmr_core *core)
 {
 	destroy_workqueue(core->mender);
+	dmr_verify_exit(core);
 	cancel_work_sync(&core->refill);
 	while (core->nr_reserve)
 		dmr_remap_free(core->reserve[--core->nr_reserve]);

@@ -504,6 +504,54 @@ blk_status_t dmr_probe(struct dmr_core *core, struct bio *bio, u64 from, u64 to)
 	return dmr_probe_wait(probe);
 }
 
+blk_status_t dmr_write_own(struct dmr_core *core, struct bio *bio, u64 from, void *data,
+			   unsigned int bytes)
+{
+	struct dmr_probe *probe;
+	blk_status_t status;
+	struct bio_vec vec;
+	struct bio own;
+
+	bio_init(&own, bio->bi_bdev, &vec, 1, REQ_OP_WRITE | REQ_SYNC | REQ_FUA);
+	bio_clone_blkg_association(&own, bio);
+	own.bi_ioprio = bio->bi_ioprio;
+	own.bi_iter.bi_sector = from;
+	__bio_add_page(&own, virt_to_page(data), bytes, offset_in_page(data));
+	/* What is sent has a count of its parts, and room of its own in each. */
+	probe = dmr_probe_alloc(core, &own, bio->bi_bdev, from, bio_end_sector(&own));
+	probe->dm = bio;
+	dmr_resend(core, &probe->bio);
+	status = dmr_probe_wait(probe);
+	bio_uninit(&own);
+	return status;
+}
+
+u64 dmr_read_run(struct dmr_core *core, u64 from, u64 to, struct bio *bio,
+		 blk_status_t *status)
+{
+	const struct dmr_map *map;
+	struct percpu_ref *ref;
+	struct dmr_route route;
+
+	rcu_read_lock();
+	ref = dmr_core_enter(core);
+	map = dmr_map_of(core);
+	dmr_route(map, REQ_OP_READ, from, to, &route);
+	rcu_read_unlock();
+
+	*status = BLK_STS_AGAIN;
+	if (route.side <= DMR_SPARE) {
+		bool main = route.side == DMR_MAIN;
+
+		bio_set_dev(bio, main ? core->main : map->bdev);
+		bio->bi_iter.bi_sector = main ? from : route.spare;
+		bio->bi_iter.bi_size = (route.end - from) << SECTOR_SHIFT;
+		*status = errno_to_blk_status(submit_bio_wait(bio));
+	}
+	dmr_core_leave(ref);
+	return route.end;
+}
+
 blk_status_t dmr_part_io(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
 			 struct block_device *bdev, u64 sector, blk_opf_t opf)
 {

@@ -112,6 +112,32 @@ void dmr_resend_waiting(struct dmr_core *core);
 blk_status_t dmr_probe(struct dmr_core *core, struct bio *bio, u64 from, u64 to);
 
 /**
+ * dmr_write_own - write data of our own in the place of a part of a bio
+ * @core:	the core
+ * @bio:	a write, as in dmr_probe()
+ * @from:	first main sector
+ * @data:	what is written; contiguous
+ * @bytes:	of it
+ *
+ * As the map says now, with FUA. Context, return: as dmr_probe().
+ */
+blk_status_t dmr_write_own(struct dmr_core *core, struct bio *bio, u64 from, void *data,
+			   unsigned int bytes);
+
+/**
+ * dmr_read_run - read sectors where they are served, as far as that is one run
+ * @core:	the core
+ * @from:	first main sector
+ * @to:		first behind the last
+ * @bio:	a read with pages for all of them, without device and sector
+ * @status:	how it ended; BLK_STS_AGAIN: there is no data to be read, or the medium rests
+ *
+ * Context: sleeps; waits for no verb. Return: first sector behind the run.
+ */
+u64 dmr_read_run(struct dmr_core *core, u64 from, u64 to, struct bio *bio,
+		 blk_status_t *status);
+
+/**
  * dmr_part_io - send a part of a bio to a device, and wait for it
  * @core:	the core
  * @bio:	as in dmr_probe()

@@ -61,16 +61,15 @@ static struct dmr_scrub_buffer *dmr_scrub_alloc(void)
  *----------------------------------------------------------------
  */
 
-static blk_status_t dmr_scrub_io(struct dmr_core *core, struct block_device *bdev,
-				 u64 sector, unsigned int sectors)
+/* Read the run from @from on, at most to @to, where it is served. Return: its end. */
+static u64 dmr_scrub_read(struct dmr_core *core, u64 from, u64 to, blk_status_t *status)
 {
 	struct dmr_scrub_buffer *buffer = core->scrub.buffer;
-	unsigned int left = sectors << SECTOR_SHIFT;
+	unsigned int left = (to - from) << SECTOR_SHIFT;
 	struct bio bio;
-	int r;
+	u64 end;
 
-	bio_init(&bio, bdev, buffer->vecs, DMR_SCRUB_PAGES, REQ_OP_READ);
-	bio.bi_iter.bi_sector = sector;
+	bio_init(&bio, NULL, buffer->vecs, DMR_SCRUB_PAGES, REQ_OP_READ);
 	/* The lowest but idle, which may not be served at all: a window waits for us. */
 	bio.bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7);
 	for (int i = 0; left; i++) {
@@ -79,33 +78,12 @@ static blk_status_t dmr_scrub_io(struct dmr_core *core, struct block_device *bde
 		__bio_add_page(&bio, buffer->pages[i], len, 0);
 		left -= len;
 	}
-	r = submit_bio_wait(&bio);
+	end = dmr_read_run(core, from, to, &bio, status);
 	bio_uninit(&bio);
-	return errno_to_blk_status(r);
-}
-
-/* Read the run from @from on, at most to @to, where it is served. Return: its end. */
-static u64 dmr_scrub_read(struct dmr_core *core, u64 from, u64 to, blk_status_t *status)
-{
-	const struct dmr_map *map;
-	struct percpu_ref *ref;
-	struct dmr_route route;
-
-	rcu_read_lock();
-	ref = dmr_core_enter(core);
-	map = dmr_map_of(core);
-	dmr_route(map, REQ_OP_READ, from, to, &route);
-	rcu_read_unlock();
-
-	*status = BLK_STS_OK;
 	/* What has no data, or has just failed, need not be read. */
-	if (route.side <= DMR_SPARE)
-		*status = dmr_scrub_io(core, route.side == DMR_MAIN ? core->main :
-								      map->bdev,
-				       route.side == DMR_MAIN ? from : route.spare,
-				       route.end - from);
-	dmr_core_leave(ref);
-	return route.end;
+	if (*status == BLK_STS_AGAIN)
+		*status = BLK_STS_OK;
+	return end;
 }
 
 /* Some block of the run failed: which, and do they come back? Return: how far it got. */

@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "message.h"
 #include "route.h"
+#include "verify.h"
 
 #include <linux/bio.h>
 #include <linux/ctype.h>
@@ -375,6 +376,9 @@ static int dmr_map_slow(struct dmr_core *core, struct bio *bio, u64 start,
 	return DM_MAPIO_SUBMITTED;
 }
 
+/* A write that takes more than to be sent. */
+static const struct dmr_route dmr_careful = { .side = DMR_FAIL };
+
 static int dmr_map(struct dm_target *ti, struct bio *bio)
 {
 	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
@@ -394,6 +398,10 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 	b->ref = dmr_core_enter(core);
 	/* It stays as long as the bio is counted. */
 	map = dmr_map_of(core);
+	if (dmr_verify_wants(core, bio_op(bio))) {
+		rcu_read_unlock();
+		return dmr_map_slow(core, bio, start, &dmr_careful);
+	}
 	if (likely(dmr_table_clean(&map->table, start, end))) {
 		rcu_read_unlock();
 		return dmr_send_to(bio, core->main, start);
