@@ -5,7 +5,8 @@
  *   io <kind> <device> <bytes> <first> <stride> <count> <n>
  *	n direct reads, writes, or reads that must not wait (kind: read, write,
  *	nowait), at byte first + (i % count) * stride, after a pass of writes
- *	that fills what will be read; prints ns for each
+ *	that fills what will be read; prints ns for each. Kind first: writes,
+ *	without that pass
  *   uring read|write <device> <bytes> <first> <stride> <count> <n>
  *	likewise through io_uring, 16 at a time
  *   add <dm> <spare> <first> <stride> <len> <from> <to> <step>
@@ -31,6 +32,7 @@
 #include <linux/dm-ioctl.h>
 #include <linux/io_uring.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +86,7 @@ static off_t load_at(const struct load *l, uint64_t i)
 	return l->first + i % l->count * l->stride;
 }
 
-static void load_open(struct load *l, char **argv)
+static void load_open(struct load *l, char **argv, bool touch)
 {
 	size_t room;
 
@@ -103,7 +105,7 @@ static void load_open(struct load *l, char **argv)
 	memset(l->buffer, 0x5a, room);
 
 	/* A RAM disk allocates with the first write. */
-	for (uint64_t i = 0; i < l->count; i++)
+	for (uint64_t i = 0; i < l->count && touch; i++)
 		if (pwrite(l->fd, l->buffer, l->bytes, load_at(l, i)) !=
 		    (ssize_t)l->bytes)
 			err(1, "%s: write", argv[0]);
@@ -116,7 +118,7 @@ static void io(const char *kind, char **argv)
 	uint64_t n, start = 0;
 	ssize_t r;
 
-	load_open(&l, argv);
+	load_open(&l, argv, *kind != 'f');
 	n = number(argv[5]);
 	iov = (struct iovec){ l.buffer, l.bytes };
 
@@ -126,7 +128,7 @@ static void io(const char *kind, char **argv)
 			start = now();
 		if (*kind == 'r')
 			r = pread(l.fd, l.buffer, l.bytes, load_at(&l, i));
-		else if (*kind == 'w')
+		else if (*kind == 'w' || *kind == 'f')
 			r = pwrite(l.fd, l.buffer, l.bytes, load_at(&l, i));
 		else
 			r = preadv2(l.fd, &iov, 1, load_at(&l, i), RWF_NOWAIT);
@@ -157,7 +159,7 @@ static void uring(const char *kind, char **argv)
 	char *sq, *cq;
 	int fd;
 
-	load_open(&l, argv);
+	load_open(&l, argv, true);
 	n = number(argv[5]) / DEPTH * DEPTH;
 	fd = syscall(SYS_io_uring_setup, DEPTH, &p);
 	if (fd < 0)
@@ -313,7 +315,7 @@ static void reads(uint64_t pause, char **argv)
 	struct load l;
 	pid_t pid;
 
-	load_open(&l, argv);
+	load_open(&l, argv, true);
 	pid = spawn(argv + 5);
 	if (pause)
 		go_first();

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * thrash <MiB> <seconds> <seed>: writes pages of memory at random, and looks each time
+ * whether what was there is as it was left. With less memory than that it comes from swap.
+ * Prints the pages that were looked at; exits 1 at the first that is wrong.
+ */
+#include <err.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define PAGE	4096
+#define WORDS	(PAGE / sizeof(uint64_t))
+
+static uint64_t state;
+
+/* xorshift64: G. Marsaglia, "Xorshift RNGs", 2003. */
+static uint64_t random64(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static uint64_t word_of(uint64_t page, uint32_t generation, uint64_t i)
+{
+	return (page << 40 ^ (uint64_t)generation << 16 ^ i) * 0x9e3779b97f4a7c15ULL;
+}
+
+static void look(const uint64_t *at, uint64_t page, uint32_t generation)
+{
+	for (uint64_t i = 0; i < WORDS; i++)
+		if (at[i] != (generation ? word_of(page, generation, i) : 0))
+			errx(1, "page %llu, word %llu: found %llx, generation %u",
+			     (unsigned long long)page, (unsigned long long)i,
+			     (unsigned long long)at[i], generation);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t pages, looked = 0;
+	uint32_t *generations;
+	uint64_t *memory;
+	time_t end;
+
+	if (argc != 4)
+		errx(2, "usage: thrash <MiB> <seconds> <seed>");
+	pages = strtoull(argv[1], NULL, 10) * (1048576 / PAGE);
+	end = time(NULL) + strtol(argv[2], NULL, 10);
+	state = strtoull(argv[3], NULL, 10) * 2 + 1;
+
+	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	generations = calloc(pages, sizeof(*generations));
+	if (memory == MAP_FAILED || !generations)
+		err(1, "memory");
+
+	while (time(NULL) < end) {
+		uint64_t page = random64() % pages;
+		uint64_t *at = memory + page * WORDS;
+
+		look(at, page, generations[page]);
+		generations[page]++;
+		for (uint64_t i = 0; i < WORDS; i++)
+			at[i] = word_of(page, generations[page], i);
+		looked++;
+	}
+	for (uint64_t page = 0; page < pages; page++)
+		look(memory + page * WORDS, page, generations[page]);
+	printf("%llu\n", (unsigned long long)looked);
+	return 0;
+}
