@@ -4,7 +4,8 @@
 # shellcheck disable=SC2154 # tmp is lib.sh's
 
 # bad_table <disk> <what>:<from>:<length>...: a device-mapper table that is <disk> but for
-# those sectors, in order. What: r fails reads, w writes, x both; d drops writes.
+# those sectors, in order. What: r fails reads, w writes, x both, f writes now and
+# then; d drops writes.
 bad_table()
 {
 	local disk=$1 size at=0 bad what from len
@@ -16,6 +17,7 @@ bad_table()
 		case $what in
 		r)	echo "$from $len delay $bad_disk 0 0 $disk $from 0" ;;
 		w)	echo "$from $len delay $disk $from 0 $bad_disk 0 0" ;;
+		f)	echo "$from $len flakey $disk $from 1 1 1 error_writes" ;;
 		d)	echo "$from $len flakey $disk $from 0 1000000 1 drop_writes" ;;
 		x)	echo "$from $len error" ;;
 		esac
