@@ -19,10 +19,15 @@
 
 #define FAULT "/sys/kernel/debug/fail_make_request/"
 #define STATE_ROOM (2 * DM_ROOM)
+#define MAX_STRIDE 16
+#define MAX_SITES 4096
 
 static const char *device, *disk;
 static bool forever;
-static int fail_nth = -1, data_fd = -1;
+static bool every;
+static int fail_nth = -1, data_fd = -1, kmsg = -1;
+static u64 sites[MAX_SITES];
+static unsigned int nr_sites;
 static char *data, *content;
 static size_t data_size;
 static u64 counted;		/* requests, as the kernel has counted them */
@@ -64,6 +69,40 @@ static void set_nth(unsigned long n)
 
 	if (pwrite(fail_nth, text, len, 0) != len)
 		die("fail-nth: %s", strerror(errno));
+}
+
+/*
+ * Where from was the last failure? A hash of the stack in the kernel log: what asks
+ * with __GFP_NOWARN is not there, and counts as one place.
+ */
+static u64 site(void)
+{
+	u64 hash = 0;
+	char line[1024];
+	ssize_t len;
+
+	while ((len = read(kmsg, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		char *text;
+
+		line[len > 0 ? len : 0] = '\0';
+		text = strchr(line, ';');
+		/* "? f+0x10/0x20" is only what happens to be on the stack. */
+		if (!text || !strstr(text, "+0x") || strstr(text, " ? "))
+			continue;
+		for (; *text && *text != '\n'; text++)
+			hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL;
+	}
+	return hash;
+}
+
+static bool is_new(u64 hash)
+{
+	for (unsigned int i = 0; i < nr_sites; i++)
+		if (sites[i] == hash)
+			return false;
+	if (nr_sites < MAX_SITES)
+		sites[nr_sites++] = hash;
+	return true;
 }
 
 static void make_it_fail(bool on)
@@ -327,6 +366,28 @@ static void open_data(void)
 		die("cannot write %s", device);
 }
 
+/*
+ * After n: steps that grow as long as it comes from places that were there before. At
+ * one that was not, and at the end, back to what was left out before it.
+ */
+static unsigned long next(unsigned long n, bool hit)
+{
+	static unsigned long last, upto, stride = 1;
+	bool new = hit && is_new(site());
+
+	if (n < upto)
+		return hit ? n + 1 : 0;
+	if (n > upto && n > last + 1 && (new || !hit)) {
+		upto = n;
+		return last + 1;
+	}
+	if (!hit)
+		return 0;
+	stride = new || n == upto ? 1 : stride + (stride < MAX_STRIDE);
+	last = n;
+	return n + stride;
+}
+
 static void each(const char *undo_steps, const char *what)
 {
 	char *before = malloc(STATE_ROOM), *after = malloc(STATE_ROOM);
@@ -335,7 +396,7 @@ static void each(const char *undo_steps, const char *what)
 	unsigned int refused = 0, saved = 0;
 	int expected = disk ? -EIO : -ENOMEM;
 
-	for (unsigned long n = 1;; n += forever ? 1 + n / 2 : 1) {
+	for (unsigned long n = 1; n; ) {
 		char *copy = strdup(what);
 		bool hit;
 		int r;
@@ -367,15 +428,21 @@ static void each(const char *undo_steps, const char *what)
 			undo(undo_steps);
 		if (!r && data_differs())
 			die("failure %lu: data has changed after undo", n);
-		if (!hit)
-			break;
 		if (n > 10000)
 			die("there is no end to it");
+		if (forever)
+			n = hit ? n + 1 + n / 2 : 0;
+		else if (every)
+			n = hit ? n + 1 : 0;
+		else
+			n = next(n, hit);
 	}
 	if (disk && !refused && !saved)
 		die("not one request failed");
-	printf("%u failed: %u refused, %u done all the same\n", refused + saved, refused,
-	       saved);
+	printf("%u failed", refused + saved);
+	if (nr_sites)
+		printf(" in %u places", nr_sites);
+	printf(": %u refused, %u done all the same\n", refused, saved);
 }
 
 int main(int argc, char **argv)
@@ -388,12 +455,16 @@ int main(int argc, char **argv)
 		dm_ioctl(DM_VERSION);
 		memset(&dm_buf, 0, sizeof(dm_buf));
 		fail_nth = open_device("/proc/self/fail-nth", O_RDWR);
+		every = !strcmp(getenv("LEVEL") ? getenv("LEVEL") : "full", "full");
+		kmsg = open_device("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+		lseek(kmsg, 0, SEEK_END);
 		each(argv[4], argv[5]);
 		return 0;
 	}
 	if (argc == 7 && !strcmp(argv[1], "io")) {
 		device = argv[2];
 		disk = argv[3];
+		every = true;
 		forever = !strcmp(argv[4], "forever");
 		open_data();
 		put(FAULT "verbose", "0");
