@@ -766,19 +766,20 @@ static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
 static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 {
 	struct dmr_batch batch = {};
-	struct dmr_remap *remap = NULL;
+	struct dmr_remap *remap;
 	u64 len = to - from;
 	int r = -ENOMEM;
 
 	if (dmr_mapped(dmr_map_of(core), from, to) || !dmr_breaker(core, len))
 		return 0;
-	remap = dmr_remap_alloc();
-	if (remap && !dmr_batch_push(&batch, remap)) {
+	/* Now that it can be read: it may not come back another time. */
+	remap = dmr_reserve_take(core);
+	if (!dmr_batch_push(&batch, remap)) {
 		remap->start = from;
 		remap->ext.start = DMR_AUTO;
 		remap->ext.len = len;
 		r = dmr_add(core, &batch, DMR_COPY);
-	} else if (remap) {
+	} else {
 		dmr_remap_free(remap);
 	}
 	if (r)
