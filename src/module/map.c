@@ -256,9 +256,10 @@ static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole)
 		rcu_read_unlock();
 		if (run.remap)
 			continue;
-		part = dmr_remap_part(hole, from, run.end);
-		if (part)
-			dmr_map_insert(map, part);
+		/* Nobody would know that they are pending. */
+		part = dmr_reserve_take(core);
+		dmr_part_init(part, hole, from, run.end);
+		dmr_map_insert(map, part);
 	}
 }
 
