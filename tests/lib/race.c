@@ -473,11 +473,14 @@ static void *wander(void *context)
 static void *interrupt(void *context)
 {
 	struct random rnd = { *(u64 *)context + 101 };
+	const char *slow = getenv("SLOW");
+	/* A migration has to end before the next suspend. */
+	unsigned int times = slow && other_path ? atoi(slow) : 1;
 
 	while (!stop) {
 		u32 flags = 0;
 
-		usleep(below(&rnd, 1500000));
+		usleep(below(&rnd, 1500000) * times);
 		if (one_in(&rnd, 2))
 			flags |= DM_NOFLUSH_FLAG;
 		if (one_in(&rnd, 2))
