@@ -27,6 +27,12 @@ int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap)
 	return 0;
 }
 
+void dmr_batch_free(struct dmr_batch *batch)
+{
+	while (batch->nr)
+		dmr_remap_free(batch->remaps[--batch->nr]);
+}
+
 void dmr_batch_exit(struct dmr_batch *batch)
 {
 	kvfree(batch->remaps);
@@ -265,10 +271,9 @@ static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole)
 
 void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken)
 {
-	for (size_t i = 0; i < taken->nr; i++) {
+	for (size_t i = 0; i < taken->nr; i++)
 		dmr_hole_put(core, taken->remaps[i]);
-		dmr_remap_free(taken->remaps[i]);
-	}
+	dmr_batch_free(taken);
 	dmr_batch_exit(taken);
 	*taken = (struct dmr_batch) {};
 	dmr_core_counted(core);

@@ -16,6 +16,9 @@
 /* Append a remap. Context: sleeps. Return: 0 or -ENOMEM. */
 int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap);
 
+/* Free the remaps: they are in no table and no spare. */
+void dmr_batch_free(struct dmr_batch *batch);
+
 /* Free the array, not the remaps. */
 void dmr_batch_exit(struct dmr_batch *batch);
 

@@ -212,8 +212,7 @@ static int dmr_parse_and_add(struct dmr_core *core, unsigned int argc, char **ar
 	if (!r)
 		dmr_count(core, DMR_STAT_BY_HAND, dmr_batch_sectors(batch, 0));
 	else
-		for (size_t i = 0; i < batch->nr; i++)
-			dmr_remap_free(batch->remaps[i]);
+		dmr_batch_free(batch);
 	return r;
 }
 

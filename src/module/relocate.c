@@ -877,8 +877,7 @@ void dmr_move_settle(struct dmr_core *core)
 		dmr_core_quiesce(core, false);
 	} else {
 		dmr_add_undo(core, batch);
-		for (size_t i = 0; i < batch->nr; i++)
-			dmr_remap_free(batch->remaps[i]);
+		dmr_batch_free(batch);
 	}
 	dmr_holes_put(core, &core->doubt_holes);
 	dmr_move_forget(core);
@@ -890,8 +889,7 @@ void dmr_move_forget(struct dmr_core *core)
 	core->doubt = (struct dmr_batch) {};
 	kvfree(core->move.lost);
 	core->move.lost = NULL;
-	for (size_t i = 0; i < core->doubt_holes.nr; i++)
-		dmr_remap_free(core->doubt_holes.remaps[i]);
+	dmr_batch_free(&core->doubt_holes);
 	dmr_batch_exit(&core->doubt_holes);
 	core->doubt_holes = (struct dmr_batch) {};
 }

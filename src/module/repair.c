@@ -783,8 +783,7 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 		dmr_remap_free(remap);
 	}
 	if (r)
-		for (size_t i = 0; i < batch.nr; i++)
-			dmr_remap_free(batch.remaps[i]);
+		dmr_batch_free(&batch);
 	dmr_batch_exit(&batch);
 	if (r)
 		return r;
