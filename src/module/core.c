@@ -689,6 +689,7 @@ static const char *const dmr_stat_names[DMR_NR_STATS] = {
 	[DMR_STAT_BY_HAND] = "by_hand",
 	[DMR_STAT_AUTO_WRITES] = "auto_writes",
 	[DMR_STAT_AUTO_WEAK] = "auto_weak",
+	[DMR_STAT_SPENT] = "spent",
 	[DMR_STAT_WEAK] = "weak",
 	[DMR_STAT_HEALED] = "healed",
 	[DMR_STAT_MISMATCHES] = "mismatches",

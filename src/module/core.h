@@ -56,6 +56,7 @@
  * @DMR_STAT_BY_HAND:		sectors remapped by a message
  * @DMR_STAT_AUTO_WRITES:	sectors remapped because a write failed
  * @DMR_STAT_AUTO_WEAK:	... because a read failed and came back
+ * @DMR_STAT_SPENT:		sectors of the spare that errors have taken
  * @DMR_STAT_WEAK:		sectors whose read failed and came back
  * @DMR_STAT_HEALED:		pending sectors of main that took a write
  * @DMR_STAT_MISMATCHES:	sectors that read back as something else
@@ -90,6 +91,7 @@ enum dmr_stat {
 	DMR_STAT_BY_HAND,
 	DMR_STAT_AUTO_WRITES,
 	DMR_STAT_AUTO_WEAK,
+	DMR_STAT_SPENT,
 	DMR_STAT_WEAK,
 	DMR_STAT_HEALED,
 	DMR_STAT_MISMATCHES,
@@ -298,7 +300,7 @@ struct dmr_map {
  *
  * @change:	held by whoever changes mappings; above all other locks
  * @stop:	a suspend is coming: verbs give up at their next window
- * @wait:	woken when a generation has drained, and by @stop
+ * @wait:	woken when a generation has drained, by @stop, and when a write was read back
  * @draining:	a generation whose drain was given up, and must end first
  * @spare_low:	raise an event when fewer sectors are free
  * @state:	as the last event told it
@@ -322,6 +324,7 @@ struct dmr_map {
  * @budget:	seconds for one failed bio
  * @verify:	which writes are read back
  * @verify_pool: buffers for that (verify.h), or NULL; made when it is first wanted
+ * @verifying:	writes that are being read back
  * @streak:	blocks that failed, without a success between
  * @mender:	workers for bios that have failed, and @note_work
  * @notes:	what reads have found out, to be acted upon
@@ -332,6 +335,7 @@ struct dmr_map {
  * @doubt_held:	an entry whose writes fail while a commit is in doubt, or NULL
  * @doubt_fresh: what it would be replaced by, on the spare only, or NULL
  * @check:	what is read to be looked at; @change
+ * @copy:	what was written of it; @change
  * @scrub:	see there
  *
  * @since:	when @stats were 0, in seconds since the machine started
@@ -382,6 +386,8 @@ struct dmr_core {
 	u64			budget;
 	enum dmr_verify		verify;
 	mempool_t		*verify_pool;
+	spinlock_t		verify_lock;	/* verifying */
+	struct list_head	verifying;
 	atomic_t		streak;
 	struct workqueue_struct	*mender;
 	struct work_struct	note_work;
@@ -396,6 +402,7 @@ struct dmr_core {
 	struct dmr_remap	*doubt_held;
 	struct dmr_remap	*doubt_fresh;
 	void			*check;
+	void			*copy;
 	struct dmr_scrub	scrub;
 
 	atomic64_t		stats[DMR_NR_STATS];

@@ -27,7 +27,8 @@
  * @result:	what the caller gets
  * @deadline:	what is not reached by then has its error
  * @changes:	core->changes before the blocks from @bad on were tried
- * @care:	it was never sent
+ * @failed:	something of it has failed; else it was never sent
+ * @told:	so has been told where
  */
 struct dmr_narrow {
 	struct dmr_core	*core;
@@ -40,7 +41,8 @@ struct dmr_narrow {
 	blk_status_t	result;
 	unsigned long	deadline;
 	u64		changes;
-	bool		care;
+	bool		failed;
+	bool		told;
 };
 
 static bool dmr_fault_over(const struct dmr_narrow *n)
@@ -72,6 +74,8 @@ static void dmr_narrow_saw(struct dmr_narrow *n, u64 to, blk_status_t status)
 	};
 
 	dmr_error_saw(n->core, &error);
+	n->failed = true;
+	n->told = true;
 }
 
 /* A block has failed by itself. */
@@ -140,6 +144,7 @@ static void dmr_write_try(struct dmr_narrow *n, u64 to)
 		n->at = to;
 		n->bad = to;
 	} else if (to - n->at > n->core->block) {
+		n->failed = true;
 		n->step = round_up((to - n->at) / 2, n->core->block);
 	} else {
 		dmr_narrow_failed(n, status);
@@ -154,7 +159,7 @@ static bool dmr_write_wanted(struct dmr_narrow *n)
 	u64 at = n->at, end;
 	bool wanted = false;
 
-	if (n->care || READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
+	if (!n->failed || READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
 		return true;
 	for (; n->at < n->end && !wanted; n->at = end)
 		wanted = dmr_narrow_route(n, &end) == DMR_FAIL;
@@ -171,7 +176,7 @@ static void dmr_write_narrow(struct dmr_narrow *n)
 		return;
 	}
 	while (n->at < n->end) {
-		if (!n->care && dmr_fault_over(n) &&
+		if (n->failed && dmr_fault_over(n) &&
 		    dmr_narrow_route(n, &end) != DMR_FAIL) {
 			dmr_narrow_end(n);
 			break;
@@ -273,6 +278,23 @@ static void dmr_read_narrow(struct dmr_narrow *n)
  *----------------------------------------------------------------
  */
 
+/* A bio has failed as a whole. */
+static void dmr_fault_saw(struct dmr_core *core, struct bio *bio,
+			  const struct dmr_fault *f, blk_status_t status)
+{
+	struct dmr_error error = {
+		.sector = f->iter.bi_sector,
+		.len = f->iter.bi_size >> SECTOR_SHIFT,
+		.opf = bio->bi_opf & (REQ_OP_MASK | REQ_PREFLUSH),
+		.status = status,
+	};
+
+	/* A flush is one for each device. */
+	if (!error.len)
+		error.spare = dm_bio_get_target_bio_nr(bio);
+	dmr_error_saw(core, &error);
+}
+
 static void dmr_fault_work(struct work_struct *work)
 {
 	struct dmr_fault *f = container_of(work, struct dmr_fault, work);
@@ -286,7 +308,7 @@ static void dmr_fault_work(struct work_struct *work)
 		.end = f->iter.bi_sector + (f->iter.bi_size >> SECTOR_SHIFT),
 		.bad = f->iter.bi_sector,
 		.error = f->status,
-		.care = f->state == DMR_FAULT_CARE,
+		.failed = f->state != DMR_FAULT_CARE,
 		.deadline = jiffies + f->core->budget * HZ,
 	};
 
@@ -294,14 +316,19 @@ static void dmr_fault_work(struct work_struct *work)
 	bio->bi_status = BLK_STS_OK;
 	/* Its parts are sectors of a partition once more, not yet of the disk. */
 	bio_clear_flag(bio, BIO_REMAPPED);
-	n.step = round_up((n.end - n.at + 1) / 2, n.core->block);
+	n.step = n.end - n.at;
+	if (n.failed)
+		n.step = round_up((n.step + 1) / 2, n.core->block);
 	if (op_is_write(bio_op(bio)))
 		dmr_write_narrow(&n);
 	else
 		dmr_read_narrow(&n);
 	memalloc_noio_restore(noio);
 
-	if (!n.result && !n.care)
+	/* It came back whole, or in halves. */
+	if (n.failed && !n.told)
+		dmr_fault_saw(n.core, bio, f, f->status);
+	if (!n.result && n.failed)
 		dmr_count(n.core, DMR_STAT_SAVED, 1);
 	f->state = DMR_FAULT_DONE;
 	/* The core may go with the bio. */
@@ -354,12 +381,6 @@ bool dmr_fault_take(struct dmr_core *core, struct bio *bio, blk_status_t status)
 void dmr_fault_tell(struct dmr_core *core, struct bio *bio, blk_status_t status)
 {
 	struct dmr_bio *b = dm_per_bio_data(bio, sizeof(*b));
-	struct dmr_error error = {
-		.sector = b->fault.iter.bi_sector,
-		.len = b->fault.iter.bi_size >> SECTOR_SHIFT,
-		.opf = bio->bi_opf & (REQ_OP_MASK | REQ_PREFLUSH),
-		.status = status,
-	};
 
 	if (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP ||
 	    bio->bi_opf & (REQ_RAHEAD | REQ_FAILFAST_MASK))
@@ -367,5 +388,5 @@ void dmr_fault_tell(struct dmr_core *core, struct bio *bio, blk_status_t status)
 	dmr_error_ends(core, bio->bi_opf);
 	/* Else its blocks were told, or it was never sent. */
 	if (b->fault.state == DMR_FAULT_NONE)
-		dmr_error_saw(core, &error);
+		dmr_fault_saw(core, bio, &b->fault, status);
 }

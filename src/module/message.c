@@ -602,8 +602,7 @@ static void dmr_spare_lasts(const struct dmr_core *core, u64 spent, u64 free, ch
 /* What became of sectors, and of the spare. */
 static size_t dmr_health_spare(struct dmr_core *core, char *result, unsigned int maxlen)
 {
-	u64 spent = dmr_stat(core, DMR_STAT_AUTO_WRITES) + dmr_stat(core, DMR_STAT_AUTO_WEAK) +
-		    dmr_stat(core, DMR_STAT_ASIDE);
+	u64 spent = dmr_stat(core, DMR_STAT_SPENT);
 	const struct dmr_map *map;
 	char lasts[24];
 	size_t sz = 0;

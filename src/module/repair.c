@@ -76,20 +76,26 @@ static void dmr_refill_work(struct work_struct *work)
  *----------------------------------------------------------------
  */
 
-static int dmr_read_sync(struct dmr_core *core, struct block_device *bdev, u64 sector,
-			 unsigned int sectors)
+static int dmr_sync_io(struct block_device *bdev, blk_opf_t opf, u64 sector, void *data,
+		       unsigned int sectors)
 {
 	struct bio_vec vec;
 	struct bio bio;
 	int r;
 
-	bio_init(&bio, bdev, &vec, 1, REQ_OP_READ | REQ_SYNC);
+	bio_init(&bio, bdev, &vec, 1, opf | REQ_SYNC);
 	bio.bi_iter.bi_sector = sector;
-	__bio_add_page(&bio, virt_to_page(core->check), sectors << SECTOR_SHIFT,
-		       offset_in_page(core->check));
+	__bio_add_page(&bio, virt_to_page(data), sectors << SECTOR_SHIFT,
+		       offset_in_page(data));
 	r = submit_bio_wait(&bio);
 	bio_uninit(&bio);
 	return r;
+}
+
+static int dmr_read_sync(struct dmr_core *core, struct block_device *bdev, u64 sector,
+			 unsigned int sectors)
+{
+	return dmr_sync_io(bdev, REQ_OP_READ, sector, core->check, sectors);
 }
 
 static bool dmr_main_alive(struct dmr_core *core)
@@ -194,19 +200,47 @@ static blk_status_t dmr_repair_io(const struct dmr_repair *rp, struct block_devi
 	return dmr_part_io(rp->core, rp->bio, rp->from, rp->to, bdev, sector, opf);
 }
 
-/* Does what was written read back? @bdev has it at @sector. */
-static bool dmr_reads_back(const struct dmr_repair *rp, struct block_device *bdev,
-			   u64 sector)
+static blk_status_t dmr_repair_verify(const struct dmr_repair *rp, u64 at,
+				      struct block_device *bdev, u64 sector, u64 sectors)
 {
+	struct dmr_core *core = rp->core;
+	int r;
+
+	/* A copy, for its pages may change. */
+	dmr_verify_copy(rp->bio, at, core->copy, sectors);
+	r = dmr_sync_io(bdev, REQ_OP_WRITE | REQ_FUA, sector, core->copy, sectors);
+	if (!r)
+		r = dmr_read_sync(core, bdev, sector, sectors);
+	if (r)
+		return errno_to_blk_status(r);
+	return memcmp(core->copy, core->check, sectors << SECTOR_SHIFT) ? BLK_STS_MEDIUM :
+									  BLK_STS_OK;
+}
+
+/* Write the part, and see that it is there. */
+static blk_status_t dmr_repair_verified(const struct dmr_repair *rp,
+					struct block_device *bdev, u64 sector)
+{
+	blk_status_t status = BLK_STS_OK;
+	struct dmr_verified v;
 	u64 sectors;
 
-	for (u64 at = rp->from; at < rp->to; at += sectors, sector += sectors) {
+	dmr_verify_begin(rp->core, &v, rp->from, rp->to);
+	for (u64 at = rp->from; at < rp->to && !status; at += sectors, sector += sectors) {
 		sectors = min_t(u64, rp->to - at, DMR_VERIFY_SECTORS);
-		if (dmr_read_sync(rp->core, bdev, sector, sectors) ||
-		    !dmr_verify_same(rp->bio, at, rp->core->check, sectors))
-			return false;
+		status = dmr_repair_verify(rp, at, bdev, sector, sectors);
 	}
-	return true;
+	dmr_verify_end(rp->core, &v);
+	return status;
+}
+
+/* As `set verify` has it of all writes. */
+static blk_status_t dmr_repair_put(const struct dmr_repair *rp, struct block_device *bdev,
+				   u64 sector)
+{
+	if (rp->core->verify == DMR_VERIFY_ALL)
+		return dmr_repair_verified(rp, bdev, sector);
+	return dmr_repair_io(rp, bdev, sector, 0);
 }
 
 static struct dmr_change dmr_change_of(u8 type, u64 main, u64 spare, u64 len)
@@ -271,6 +305,7 @@ static bool dmr_repair_aside(struct dmr_core *core, struct dmr_remap *mid)
 		dmr_drop_room(core, mid);
 		return false;
 	}
+	dmr_count(core, DMR_STAT_SPENT, mid->ext.len);
 	dmr_put_aside(core, mid);
 	return true;
 }
@@ -289,7 +324,7 @@ static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t err
 
 		if (!mid)
 			return error;
-		status = dmr_repair_io(rp, dmr_map_of(core)->bdev, mid->ext.start, 0);
+		status = dmr_repair_put(rp, dmr_map_of(core)->bdev, mid->ext.start);
 		if (!status) {
 			rp->split.mid = mid;
 			return BLK_STS_OK;
@@ -484,12 +519,10 @@ static blk_status_t dmr_repair_there(struct dmr_repair *rp, bool verify)
 	struct dmr_map *map = dmr_map_of(core);
 	blk_status_t status;
 
-	status = dmr_repair_io(rp, map->bdev, dmr_repair_place(rp),
-			       verify ? REQ_FUA : 0);
+	status = (verify ? dmr_repair_verified : dmr_repair_put)(rp, map->bdev,
+								  dmr_repair_place(rp));
 	if (status)
 		return status;
-	if (verify && !dmr_reads_back(rp, map->bdev, dmr_repair_place(rp)))
-		return BLK_STS_MEDIUM;
 	rp->split = (struct dmr_split) { .mid = dmr_reserve_take(core) };
 	dmr_part_init(rp->split.mid, rp->whole, rp->from, rp->to);
 	return dmr_repair_map(rp, false, BLK_STS_IOERR);
@@ -499,8 +532,9 @@ static bool dmr_hole_takes(const struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
 
-	return !dmr_repair_io(rp, core->main, rp->from, REQ_FUA) &&
-	       (core->verify == DMR_VERIFY_OFF || dmr_reads_back(rp, core->main, rp->from));
+	if (core->verify == DMR_VERIFY_OFF)
+		return !dmr_repair_io(rp, core->main, rp->from, REQ_FUA);
+	return !dmr_repair_verified(rp, core->main, rp->from);
 }
 
 /*
@@ -540,8 +574,8 @@ static blk_status_t dmr_repair_here(struct dmr_repair *rp, bool tried)
 	if (flags & DMR_PENDING || tried)
 		return BLK_STS_MEDIUM;
 	if (rp->whole)
-		return dmr_repair_io(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp), 0);
-	return dmr_repair_io(rp, rp->core->main, rp->from, 0);
+		return dmr_repair_put(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp));
+	return dmr_repair_put(rp, rp->core->main, rp->from);
 }
 
 static void dmr_repair_told(const struct dmr_repair *rp, bool main)
@@ -550,6 +584,7 @@ static void dmr_repair_told(const struct dmr_repair *rp, bool main)
 
 	trace_dmr_relocate(core, rp->from, rp->split.mid->ext.start, rp->to - rp->from);
 	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
+	dmr_count(core, DMR_STAT_SPENT, rp->to - rp->from);
 	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written %s: now on the spare%s",
 		     dm_device_name(core->md), rp->from, rp->to - 1,
 		     main ? "there" : "to the spare", main ? "" : " elsewhere");
@@ -788,6 +823,7 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 	if (r)
 		return r;
 	dmr_count(core, DMR_STAT_AUTO_WEAK, len);
+	dmr_count(core, DMR_STAT_SPENT, len);
 	DMWARN_LIMIT("%s: main sectors %llu to %llu are weak, and on the spare now",
 		     dm_device_name(core->md), from, to - 1);
 	dmr_core_event(core);
@@ -846,22 +882,26 @@ int dmr_repair_init(struct dmr_core *core)
 	core->breaker = DMR_BREAKER_DEFAULT;
 	core->rest = DMR_REST_DEFAULT;
 	core->budget = DMR_BUDGET_DEFAULT;
-	core->verify = DMR_VERIFY_PENDING;
+	dmr_verify_init(core);
 	spin_lock_init(&core->note_lock);
 	INIT_WORK(&core->note_work, dmr_note_work);
 	INIT_WORK(&core->refill, dmr_refill_work);
 
 	core->check = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
-	if (!core->check)
-		return -ENOMEM;
+	core->copy = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
+	if (!core->check || !core->copy)
+		goto bad;
 	/* Many at a time: a slow one delays no other. */
 	core->mender = alloc_workqueue("dm-remap-v4-mend", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!core->mender) {
-		kfree(core->check);
-		return -ENOMEM;
-	}
+	if (!core->mender)
+		goto bad;
 	dmr_refill_work(&core->refill);
 	return 0;
+
+bad:
+	kfree(core->copy);
+	kfree(core->check);
+	return -ENOMEM;
 }
 
 void dmr_repair_exit(struct dmr_core *core)
@@ -874,5 +914,6 @@ void dmr_repair_exit(struct dmr_core *core)
 	/* What is held is in the table. */
 	if (core->doubt_fresh)
 		dmr_drop_room(core, core->doubt_fresh);
+	kfree(core->copy);
 	kfree(core->check);
 }

@@ -100,11 +100,10 @@ static u64 dmr_scrub_blocks(struct dmr_core *core, u64 from, u64 to)
 		dmr_scrub_read(core, from, from + core->block, &second);
 		if (!second)
 			dmr_count(core, DMR_STAT_WEAK, core->block);
-		if (second)
-			dmr_error_saw(core, &(struct dmr_error) {
-				.sector = from, .len = core->block,
-				.opf = REQ_OP_READ, .status = second,
-			});
+		dmr_error_saw(core, &(struct dmr_error) {
+			.sector = from, .len = core->block,
+			.opf = REQ_OP_READ, .status = second ?: first,
+		});
 		if (!second || dmr_medium_error(second))
 			dmr_repair_note(core, from, from + core->block, !second);
 		if (second && atomic_inc_return(&core->streak) >= DMR_SCRUB_STREAK)

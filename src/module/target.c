@@ -376,8 +376,17 @@ static int dmr_map_slow(struct dmr_core *core, struct bio *bio, u64 start,
 	return DM_MAPIO_SUBMITTED;
 }
 
-/* A write that takes more than to be sent. */
-static const struct dmr_route dmr_careful = { .side = DMR_FAIL };
+/* A write that is read back: it takes more than to be sent. */
+static int dmr_map_verified(struct dmr_core *core, struct bio *bio, u64 start)
+{
+	static const struct dmr_route route = { .side = DMR_FAIL };
+
+	if (bio_sectors(bio) > DMR_VERIFY_MOST) {
+		dm_accept_partial_bio(bio, DMR_VERIFY_MOST);
+		dmr_remember(dm_per_bio_data(bio, sizeof(struct dmr_bio)), bio, start);
+	}
+	return dmr_map_slow(core, bio, start, &route);
+}
 
 static int dmr_map(struct dm_target *ti, struct bio *bio)
 {
@@ -400,7 +409,7 @@ static int dmr_map(struct dm_target *ti, struct bio *bio)
 	map = dmr_map_of(core);
 	if (dmr_verify_wants(core, bio_op(bio))) {
 		rcu_read_unlock();
-		return dmr_map_slow(core, bio, start, &dmr_careful);
+		return dmr_map_verified(core, bio, start);
 	}
 	if (likely(dmr_table_clean(&map->table, start, end))) {
 		rcu_read_unlock();

@@ -20,27 +20,7 @@ struct dmr_verify_buffer {
 	u8	in[DMR_VERIFY_BYTES];
 };
 
-bool dmr_verify_same(struct bio *bio, u64 sector, const void *data, unsigned int sectors)
-{
-	struct bvec_iter at = bio->bi_iter, iter;
-	struct bio_vec bv;
-	bool same = true;
-
-	if (bio_op(bio) == REQ_OP_WRITE_ZEROES)
-		return !memchr_inv(data, 0, sectors << SECTOR_SHIFT);
-	bio_advance_iter(bio, &at, (sector - at.bi_sector) << SECTOR_SHIFT);
-	at.bi_size = sectors << SECTOR_SHIFT;
-	__bio_for_each_segment(bv, bio, iter, at) {
-		void *p = bvec_kmap_local(&bv);
-
-		same &= !memcmp(p, data, bv.bv_len);
-		kunmap_local(p);
-		data += bv.bv_len;
-	}
-	return same;
-}
-
-static void dmr_verify_copy(struct bio *bio, u64 sector, void *data, unsigned int sectors)
+void dmr_verify_copy(struct bio *bio, u64 sector, void *data, unsigned int sectors)
 {
 	struct bvec_iter at = bio->bi_iter, iter;
 	struct bio_vec bv;
@@ -57,7 +37,7 @@ static void dmr_verify_copy(struct bio *bio, u64 sector, void *data, unsigned in
 	}
 }
 
-/* It may have been divided meanwhile, or have lost its data again: that is not ours. */
+/* It may have been divided meanwhile. */
 static blk_status_t dmr_verify_read(struct dmr_core *core, u64 from, u64 to, void *data)
 {
 	blk_status_t status = BLK_STS_OK;
@@ -74,32 +54,69 @@ static blk_status_t dmr_verify_read(struct dmr_core *core, u64 from, u64 to, voi
 		bio_uninit(&bio);
 		data += (end - from) << SECTOR_SHIFT;
 	}
-	return status;
+	/* Somebody found it bad meanwhile: it has to be written as that. */
+	return status == BLK_STS_AGAIN ? BLK_STS_MEDIUM : status;
+}
+
+/* No other is under way there: what that has written would look like a lie. */
+static bool dmr_verify_alone(struct dmr_core *core, struct dmr_verified *v)
+{
+	struct dmr_verified *other;
+	bool alone = true;
+
+	spin_lock(&core->verify_lock);
+	list_for_each_entry(other, &core->verifying, node)
+		if (v->from < other->to && other->from < v->to)
+			alone = false;
+	if (alone)
+		list_add(&v->node, &core->verifying);
+	spin_unlock(&core->verify_lock);
+	return alone;
+}
+
+void dmr_verify_begin(struct dmr_core *core, struct dmr_verified *v, u64 from, u64 to)
+{
+	v->from = from;
+	v->to = to;
+	wait_event(core->wait, dmr_verify_alone(core, v));
+}
+
+void dmr_verify_end(struct dmr_core *core, struct dmr_verified *v)
+{
+	spin_lock(&core->verify_lock);
+	list_del(&v->node);
+	spin_unlock(&core->verify_lock);
+	wake_up_all(&core->wait);
 }
 
 blk_status_t dmr_verify_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to)
 {
-	struct dmr_verify_buffer *b = mempool_alloc(core->verify_pool, GFP_NOIO);
-	unsigned int sectors = to - from;
+	size_t bytes = (to - from) << SECTOR_SHIFT;
+	struct dmr_verify_buffer *b;
+	struct dmr_verified v;
 	blk_status_t status;
+	bool same;
 
-	dmr_verify_copy(bio, from, b->out, sectors);
-	status = dmr_write_own(core, bio, from, b->out, sectors << SECTOR_SHIFT);
+	/* Without a buffer, which those that it waits for may want. */
+	dmr_verify_begin(core, &v, from, to);
+	b = mempool_alloc(core->verify_pool, GFP_NOIO);
+	dmr_verify_copy(bio, from, b->out, to - from);
+	status = dmr_write_own(core, bio, from, b->out, bytes);
 	if (!status)
 		status = dmr_verify_read(core, from, to, b->in);
-	if (status == BLK_STS_AGAIN) {
-		status = BLK_STS_OK;
-	} else if (!status && memcmp(b->out, b->in, sectors << SECTOR_SHIFT)) {
-		/* Halves of it are tried again; a block is told. */
-		if (sectors <= core->block) {
-			dmr_count(core, DMR_STAT_MISMATCHES, sectors);
-			DMERR_LIMIT("%s: main sector %llu has other data than was written",
-				    dm_device_name(core->md), from);
-		}
-		status = BLK_STS_MEDIUM;
-	}
+	same = status || !memcmp(b->out, b->in, bytes);
 	mempool_free(b, core->verify_pool);
-	return status;
+	dmr_verify_end(core, &v);
+	if (same)
+		return status;
+
+	/* Halves of more are tried again. */
+	if (to - from <= core->block) {
+		dmr_count(core, DMR_STAT_MISMATCHES, to - from);
+		DMERR_LIMIT("%s: main sector %llu has other data than was written",
+			    dm_device_name(core->md), from);
+	}
+	return BLK_STS_MEDIUM;
 }
 
 int dmr_verify_set(struct dmr_core *core, enum dmr_verify verify)
@@ -113,6 +130,13 @@ int dmr_verify_set(struct dmr_core *core, enum dmr_verify verify)
 	/* Whoever sees it finds the pool, which stays. */
 	smp_store_release(&core->verify, verify);
 	return 0;
+}
+
+void dmr_verify_init(struct dmr_core *core)
+{
+	core->verify = DMR_VERIFY_PENDING;
+	spin_lock_init(&core->verify_lock);
+	INIT_LIST_HEAD(&core->verifying);
 }
 
 void dmr_verify_exit(struct dmr_core *core)

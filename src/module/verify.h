@@ -16,15 +16,38 @@
 /* Sectors at a time: the largest logical block there is. */
 #define DMR_VERIFY_SECTORS (65536 >> SECTOR_SHIFT)
 
-/*
- * Is what a write has for main sectors from @sector on the same as @data? Context: any.
+/* More of a write does not wait for a worker in one piece. */
+#define DMR_VERIFY_MOST (1048576 >> SECTOR_SHIFT)
+
+/* Copy what a write has for main sectors from @sector on, or zeroes has. Context: any. */
+void dmr_verify_copy(struct bio *bio, u64 sector, void *data, unsigned int sectors);
+
+/**
+ * struct dmr_verified - a write that is being read back
+ * @node:	in core->verifying
+ * @from:	first main sector
+ * @to:		first behind the last
  */
-bool dmr_verify_same(struct bio *bio, u64 sector, const void *data, unsigned int sectors);
+struct dmr_verified {
+	struct list_head	node;
+	u64			from;
+	u64			to;
+};
+
+/*
+ * Wait for those that are under way there: what they write would look like a lie. Whoever
+ * has begun must wait for no lock, and for no buffer of those who have not.
+ *
+ * Context: sleeps, also under the change lock.
+ */
+void dmr_verify_begin(struct dmr_core *core, struct dmr_verified *v, u64 from, u64 to);
+void dmr_verify_end(struct dmr_core *core, struct dmr_verified *v);
 
 /* Must it be read back? Context: any; for each bio. */
 static inline bool dmr_verify_wants(const struct dmr_core *core, enum req_op op)
 {
-	return unlikely(READ_ONCE(core->verify) == DMR_VERIFY_ALL) &&
+	/* Who sees it finds the pool: see dmr_verify_set(). */
+	return unlikely(smp_load_acquire(&core->verify) == DMR_VERIFY_ALL) &&
 	       (op == REQ_OP_WRITE || op == REQ_OP_WRITE_ZEROES);
 }
 
@@ -47,7 +70,8 @@ blk_status_t dmr_verify_write(struct dmr_core *core, struct bio *bio, u64 from, 
  */
 int dmr_verify_set(struct dmr_core *core, enum dmr_verify verify);
 
-/* No bio is left. */
+/* Set up what belongs to it in a core; and for the end, when no bio is left. */
+void dmr_verify_init(struct dmr_core *core);
 void dmr_verify_exit(struct dmr_core *core);
 
 #endif /* DMR_VERIFY_H */

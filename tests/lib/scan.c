@@ -22,8 +22,10 @@ static void look(const char *data, const char *name, long sector)
 	char want[64];
 	int n = snprintf(want, sizeof(want), "%s %ld ", name, sector);
 
-	if (strncmp(data, want, n))
-		errx(1, "sector %ld holds '%.20s'", sector, data);
+	if (!strncmp(data, want, n))
+		return;
+	printf("sector %ld holds '%.20s'\n", sector, data);
+	exit(1);
 }
 
 /* A run that cannot be read has ended, if there was one. */
@@ -58,7 +60,8 @@ int main(int argc, char **argv)
 			look(data, argv[2], sector);
 			end_of(&bad, sector);
 		} else if (errno != EIO && errno != ENODATA) {
-			err(1, "sector %ld", sector);
+			printf("sector %ld: %s\n", sector, strerror(errno));
+			exit(1);
 		} else if (bad < 0) {
 			bad = sector;
 		}
