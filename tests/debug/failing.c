@@ -7,6 +7,10 @@
  * then with the second; and so on until there is none left to fail. "forever": with
  * all that follow it, which leaves kvmalloc() no second way. Each time the
  * step must be refused (ENOMEM, EIO) and have changed nothing, or be done and undone.
+ * Of allocations behind the 40th that come, by their stack, from where others came from
+ * before, as in a loop, more and more are left out; but none beside one from elsewhere,
+ * and none at LEVEL=full.
+ *
  * Steps are create, load <start> <len> <target> <params>, suspend, resume, clear,
  * remove and message <words>; undo has any number of them, with ; between. For io
  * there are also read and write <sector> <sectors>, which nobody tries again.
@@ -19,12 +23,12 @@
 
 #define FAULT "/sys/kernel/debug/fail_make_request/"
 #define STATE_ROOM (2 * DM_ROOM)
+#define MIN_ALL 40
 #define MAX_STRIDE 16
 #define MAX_SITES 4096
 
 static const char *device, *disk;
-static bool forever;
-static bool every;
+static bool forever, every;
 static int fail_nth = -1, data_fd = -1, kmsg = -1;
 static u64 sites[MAX_SITES];
 static unsigned int nr_sites;
@@ -367,8 +371,9 @@ static void open_data(void)
 }
 
 /*
- * After n: steps that grow as long as it comes from places that were there before. At
- * one that was not, and at the end, back to what was left out before it.
+ * After n: steps that grow, behind the first 40, as long as it comes from places that
+ * were there before. At one that was not, and at the end, back to what was left out
+ * before it.
  */
 static unsigned long next(unsigned long n, bool hit)
 {
@@ -383,7 +388,7 @@ static unsigned long next(unsigned long n, bool hit)
 	}
 	if (!hit)
 		return 0;
-	stride = new || n == upto ? 1 : stride + (stride < MAX_STRIDE);
+	stride = new || n <= MIN_ALL || n == upto ? 1 : stride + (stride < MAX_STRIDE);
 	last = n;
 	return n + stride;
 }
