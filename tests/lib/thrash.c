@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * thrash <MiB> <seconds> <seed>: writes pages of memory at random, and looks each time
- * whether what was there is as it was left. With less memory than that it comes from swap.
+ * thrash <MiB> <seconds> <seed>: writes all pages of so much memory, and then some at random
+ * for a while, and looks each time whether what was there is as it was left. With less memory than that it comes from swap.
  * Prints the pages that were looked at; exits 1 at the first that is wrong.
  */
 #include <err.h>
@@ -33,10 +33,16 @@ static uint64_t word_of(uint64_t page, uint32_t generation, uint64_t i)
 static void look(const uint64_t *at, uint64_t page, uint32_t generation)
 {
 	for (uint64_t i = 0; i < WORDS; i++)
-		if (at[i] != (generation ? word_of(page, generation, i) : 0))
+		if (at[i] != word_of(page, generation, i))
 			errx(1, "page %llu, word %llu: found %llx, generation %u",
 			     (unsigned long long)page, (unsigned long long)i,
 			     (unsigned long long)at[i], generation);
+}
+
+static void write_page(uint64_t *at, uint64_t page, uint32_t generation)
+{
+	for (uint64_t i = 0; i < WORDS; i++)
+		at[i] = word_of(page, generation, i);
 }
 
 int main(int argc, char **argv)
@@ -49,7 +55,6 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		errx(2, "usage: thrash <MiB> <seconds> <seed>");
 	pages = strtoull(argv[1], NULL, 10) * (1048576 / PAGE);
-	end = time(NULL) + strtol(argv[2], NULL, 10);
 	state = strtoull(argv[3], NULL, 10) * 2 + 1;
 
 	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
@@ -58,14 +63,15 @@ int main(int argc, char **argv)
 	if (memory == MAP_FAILED || !generations)
 		err(1, "memory");
 
+	for (uint64_t page = 0; page < pages; page++)
+		write_page(memory + page * WORDS, page, ++generations[page]);
+	end = time(NULL) + strtol(argv[2], NULL, 10);
 	while (time(NULL) < end) {
 		uint64_t page = random64() % pages;
 		uint64_t *at = memory + page * WORDS;
 
 		look(at, page, generations[page]);
-		generations[page]++;
-		for (uint64_t i = 0; i < WORDS; i++)
-			at[i] = word_of(page, generations[page], i);
+		write_page(at, page, ++generations[page]);
 		looked++;
 	}
 	for (uint64_t page = 0; page < pages; page++)
