@@ -207,6 +207,14 @@ slow_device()
 	dm_device "$1" "0 $(sectors "$2") delay $2 0 $3 $2 0 ${4:-$3}"
 }
 
+# new_table <name>: another table, on stdin, for a device in use
+new_table()
+{
+	dmsetup suspend --noflush --nolockfs "$1"
+	dmsetup load "$1"
+	dmsetup resume "$1"
+}
+
 remove_device()
 {
 	! dmsetup info "$1" >/dev/null 2>&1 || dmsetup remove --retry "$1"

@@ -48,9 +48,7 @@ turn_bad()
 	local name=$1
 	shift
 	bad_table "$@" >"$tmp/table"
-	dmsetup suspend --noflush --nolockfs "$name"
-	dmsetup load "$name" <"$tmp/table"
-	dmsetup resume "$name"
+	new_table "$name" <"$tmp/table"
 }
 
 # field <device> <name>: of its status
@@ -85,4 +83,14 @@ pending()
 		NR > 1 { printf "%s+%s ", from, n }
 		{ from = $1; n = $2; end = $1 + $2 }
 		END { if (NR) print from "+" n }'
+}
+
+# fio_on <name> <option>...: on $t, at depth; what is written is read back
+fio_on()
+{
+	local name=$1
+	shift
+	fio --name="$name" --filename="$t" --direct=1 --ioengine=libaio --iodepth=32 \
+		--randseed="$SEED" --verify=crc32c --verify_fatal=1 --end_fsync=1 "$@" \
+		>"$tmp/$name" 2>&1 || { tail -n 30 "$tmp/$name"; return 1; }
 }

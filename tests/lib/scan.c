@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * scan <device> <name>: reads everything past the cache, and where that fails every sector
- * by itself. Prints the runs that
- * cannot be read, <first>+<sectors>, on a line. Exits 1 at a sector that is read but is not
- * as label() in labels.sh has left it, or fails with another error than EIO and ENODATA.
+ * by itself. Prints the runs that cannot be read, <first>+<sectors>, on a line. Exits 1 at
+ * a sector that is read but is not as label() in labels.sh has left it, or fails with
+ * another error than EIO and ENODATA.
  */
 #define _GNU_SOURCE
 #include <err.h>

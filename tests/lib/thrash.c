@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * thrash <MiB> <seconds> <seed>: writes all pages of so much memory, and then some at random
- * for a while, and looks each time whether what was there is as it was left. With less memory than that it comes from swap.
- * Prints the pages that were looked at; exits 1 at the first that is wrong.
+ * for a while, and looks each time whether what was there is as it was left. With less
+ * memory than that it comes from swap. Prints the pages that were looked at; exits 1 at
+ * the first that is wrong.
  */
+#include "sectors.h"
+
 #include <err.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
-#define PAGE	4096
-#define WORDS	(PAGE / sizeof(uint64_t))
-
-static uint64_t state;
-
-/* xorshift64: G. Marsaglia, "Xorshift RNGs", 2003. */
-static uint64_t random64(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
+#define PAGE		4096
+#define PAGE_WORDS	(PAGE / sizeof(uint64_t))
 
 static uint64_t word_of(uint64_t page, uint32_t generation, uint64_t i)
 {
@@ -32,7 +20,7 @@ static uint64_t word_of(uint64_t page, uint32_t generation, uint64_t i)
 
 static void look(const uint64_t *at, uint64_t page, uint32_t generation)
 {
-	for (uint64_t i = 0; i < WORDS; i++)
+	for (uint64_t i = 0; i < PAGE_WORDS; i++)
 		if (at[i] != word_of(page, generation, i))
 			errx(1, "page %llu, word %llu: found %llx, generation %u",
 			     (unsigned long long)page, (unsigned long long)i,
@@ -41,13 +29,14 @@ static void look(const uint64_t *at, uint64_t page, uint32_t generation)
 
 static void write_page(uint64_t *at, uint64_t page, uint32_t generation)
 {
-	for (uint64_t i = 0; i < WORDS; i++)
+	for (uint64_t i = 0; i < PAGE_WORDS; i++)
 		at[i] = word_of(page, generation, i);
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t pages, looked = 0;
+	struct random rnd;
 	uint32_t *generations;
 	uint64_t *memory;
 	time_t end;
@@ -55,7 +44,7 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		errx(2, "usage: thrash <MiB> <seconds> <seed>");
 	pages = strtoull(argv[1], NULL, 10) * (1048576 / PAGE);
-	state = strtoull(argv[3], NULL, 10) * 2 + 1;
+	rnd.state = strtoull(argv[3], NULL, 10);
 
 	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -64,18 +53,18 @@ int main(int argc, char **argv)
 		err(1, "memory");
 
 	for (uint64_t page = 0; page < pages; page++)
-		write_page(memory + page * WORDS, page, ++generations[page]);
+		write_page(memory + page * PAGE_WORDS, page, ++generations[page]);
 	end = time(NULL) + strtol(argv[2], NULL, 10);
 	while (time(NULL) < end) {
-		uint64_t page = random64() % pages;
-		uint64_t *at = memory + page * WORDS;
+		uint64_t page = below(&rnd, pages);
+		uint64_t *at = memory + page * PAGE_WORDS;
 
 		look(at, page, generations[page]);
 		write_page(at, page, ++generations[page]);
 		looked++;
 	}
 	for (uint64_t page = 0; page < pages; page++)
-		look(memory + page * WORDS, page, generations[page]);
+		look(memory + page * PAGE_WORDS, page, generations[page]);
 	printf("%llu\n", (unsigned long long)looked);
 	return 0;
 }
