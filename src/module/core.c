@@ -152,8 +152,9 @@ void dmr_core_stop(struct dmr_core *core)
 void dmr_core_quiet(struct dmr_core *core)
 {
 	/* Who takes it next sees that it has to stop. */
+	mutex_lock(&core->verb);
 	mutex_lock(&core->change);
-	mutex_unlock(&core->change);
+	dmr_verb_unlock(core);
 	/* Nor is a scrub reading. */
 	mutex_lock(&core->scrub.lock);
 	mutex_unlock(&core->scrub.lock);
@@ -238,6 +239,7 @@ static struct dmr_core *dmr_core_create(const struct dmr_user *u)
 
 	core->md = u->md;
 	core->volatile_ = u->volatile_;
+	mutex_init(&core->verb);
 	mutex_init(&core->change);
 	init_waitqueue_head(&core->wait);
 	spin_lock_init(&core->refusal_lock);

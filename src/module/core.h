@@ -6,8 +6,9 @@
  * reload keeps every remap. It is made by the first constructor and goes with the
  * last destructor; what a table says takes effect when that table is resumed.
  *
- * It also keeps the two things that every change of mapping rests on: the count
- * of the I/O in flight, and the change lock, which the verbs hold one at a time.
+ * It also keeps what every change of mapping rests on: the count of the I/O in flight, the
+ * verb lock, which those who move sectors hold one at a time, for as long as that takes, and
+ * within it the change lock, which whoever changes the map holds for as long as that takes.
  */
 #ifndef DMR_CORE_H
 #define DMR_CORE_H
@@ -248,6 +249,8 @@ struct dmr_scrub {
  * @holes:	pending sectors that are not remapped, by start
  * @nr_holes:	entries there
  * @hole_sectors: sectors there
+ * @nr_adding:	entries of the table that are being added
+ * @adding_sectors: sectors there
  * @top:	no entry was ever in the table from here on
  * @mapped:	entries of the table that are none: it may be read without the lock, and
  *		counts whatever may have data on the spare
@@ -274,6 +277,8 @@ struct dmr_map {
 	struct rb_root		holes;
 	u64			nr_holes;
 	u64			hole_sectors;
+	u64			nr_adding;
+	u64			adding_sectors;
 	u64			top;
 	u64			mapped;
 	u64			nr_pending;
@@ -298,7 +303,10 @@ struct dmr_map {
  * @block:	main's logical block, in sectors: the grain of every remap
  * @readonly:	the table in force is read-only
  *
- * @change:	held by whoever changes mappings; above all other locks
+ * @verb:	held by whoever moves sectors or changes a setting, one after the other: a
+ *		verb, what follows a read that failed, and a write that fails within a move
+ * @change:	the map and its metadata; within @verb. A move lets go of it while it
+ *		copies: who finds an entry that moves (dmr_moves()) takes @verb first
  * @stop:	a suspend is coming: verbs give up at their next window
  * @wait:	woken when a generation has drained, by @stop, and when a write was read back
  * @draining:	a generation whose drain was given up, and must end first
@@ -309,7 +317,8 @@ struct dmr_map {
  *
  * @volatile_:	there is no metadata
  * @loaded:	the metadata is that of the spare
- * @doubt:	remaps whose commit may be on disk or not; their move is not over
+ * @doubt:	remaps whose commit may be on disk or not; their move is not over. Whoever
+ *		has one of the locks settles that before anything else
  *
  * @move:	the move in progress
  * @kcopyd:	copies, with memory of its own
@@ -330,11 +339,11 @@ struct dmr_map {
  * @notes:	what reads have found out, to be acted upon
  * @refill:	fills @reserve
  * @reserve:	remaps for when there is no memory; @change
- * @changes:	changes of the map, to see whether there was one
  * @doubt_holes: pending sectors that the move in doubt has taken
  * @doubt_held:	an entry whose writes fail while a commit is in doubt, or NULL
  * @doubt_fresh: what it would be replaced by, on the spare only, or NULL
  * @check:	what is read to be looked at; @change
+ * @look:	likewise; @verb
  * @copy:	what was written of it; @change
  * @scrub:	see there
  *
@@ -357,6 +366,7 @@ struct dmr_core {
 	unsigned int		block;
 	bool			readonly;
 
+	struct mutex		verb;		/* moves, settings */
 	struct mutex		change;		/* the map */
 	bool			stop;
 	wait_queue_head_t	wait;
@@ -397,11 +407,11 @@ struct dmr_core {
 	struct work_struct	refill;
 	unsigned int		nr_reserve;
 	struct dmr_remap	*reserve[DMR_RESERVE];
-	u64			changes;
 	struct dmr_batch	doubt_holes;
 	struct dmr_remap	*doubt_held;
 	struct dmr_remap	*doubt_fresh;
 	void			*check;
+	void			*look;
 	void			*copy;
 	struct dmr_scrub	scrub;
 
@@ -544,13 +554,28 @@ void dmr_core_part_spare(struct dmr_user *u);
 int dmr_core_apply(struct dmr_user *u);
 
 /*
- * The change lock, for a worker: a verb may hold it for hours, which is no task that hangs.
+ * The change lock, for a worker: a disk that is slow to fail may have it held for long, which
+ * is no task that hangs.
  */
 static inline void dmr_change_lock(struct dmr_core *core)
 {
 	/* Workers have all signals blocked. */
 	while (mutex_lock_interruptible(&core->change))
 		;
+}
+
+/* Both locks, for a worker: a verb may take hours. */
+static inline void dmr_verb_lock(struct dmr_core *core)
+{
+	while (mutex_lock_interruptible(&core->verb))
+		;
+	dmr_change_lock(core);
+}
+
+static inline void dmr_verb_unlock(struct dmr_core *core)
+{
+	mutex_unlock(&core->change);
+	mutex_unlock(&core->verb);
 }
 
 /* Nothing changes the map any more. Context: postsuspend. */
@@ -604,7 +629,8 @@ static inline void dmr_core_leave(struct percpu_ref *ref)
  * An RCU grace period passes too: no reader of the table is left that saw what was
  * unpublished before.
  *
- * Context: @change held; sleeps for as long as the disks take.
+ * Context: @verb held, or @change by whoever settles a move in doubt; sleeps for as long as
+ * the disks take.
  * Return: 0, or -EINTR, only with @may_stop.
  */
 int dmr_core_quiesce(struct dmr_core *core, bool may_stop);
@@ -669,15 +695,15 @@ static inline void dmr_map_aside(struct dmr_map *map, u64 len)
 
 static inline void dmr_map_counted(struct dmr_map *map)
 {
-	WRITE_ONCE(map->remaps, map->table.count - map->nr_holes);
-	WRITE_ONCE(map->sectors, map->table.sectors - map->hole_sectors);
+	WRITE_ONCE(map->remaps, map->table.count - map->nr_holes - map->nr_adding);
+	WRITE_ONCE(map->sectors,
+		   map->table.sectors - map->hole_sectors - map->adding_sectors);
 }
 
 /* A change of the map is complete: status tells it. Context: @change held. */
 static inline void dmr_core_counted(struct dmr_core *core)
 {
 	dmr_map_counted(dmr_map_of(core));
-	WRITE_ONCE(core->changes, core->changes + 1);
 }
 
 /* Sectors of the spare that remaps may take, used or not. Context: any. */

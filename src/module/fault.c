@@ -12,9 +12,6 @@
 /* So many blocks that fail without a success between: is main there at all? */
 #define DMR_MAX_STREAK 64
 
-/* As core->changes: it was not even sent. */
-#define DMR_UNTRIED U64_MAX
-
 /**
  * struct dmr_narrow - a failed bio, on its way through its blocks
  * @core:	the core
@@ -26,7 +23,7 @@
  * @error:	what the last of them failed with
  * @result:	what the caller gets
  * @deadline:	what is not reached by then has its error
- * @changes:	core->changes before the blocks from @bad on were tried
+ * @tried:	where the blocks from @bad on were sent
  * @failed:	something of it has failed; else it was never sent
  * @told:	so has been told where
  */
@@ -40,7 +37,7 @@ struct dmr_narrow {
 	blk_status_t	error;
 	blk_status_t	result;
 	unsigned long	deadline;
-	u64		changes;
+	struct dmr_tried tried;
 	bool		failed;
 	bool		told;
 };
@@ -52,15 +49,12 @@ static bool dmr_fault_over(const struct dmr_narrow *n)
 }
 
 /* How is the run from n->at on served? */
-static enum dmr_side dmr_narrow_route(const struct dmr_narrow *n, u64 *end)
+static void dmr_narrow_route(const struct dmr_narrow *n, struct dmr_route *route)
 {
-	struct dmr_route route;
-
+	*route = (struct dmr_route) {};
 	rcu_read_lock();
-	dmr_route(dmr_map_of(n->core), bio_op(n->bio), n->at, n->end, &route);
+	dmr_route(dmr_map_of(n->core), bio_op(n->bio), n->at, n->end, route);
 	rcu_read_unlock();
-	*end = route.end;
-	return route.side;
 }
 
 /* What lies from n->at to @to has failed. */
@@ -117,20 +111,35 @@ static void dmr_write_mend(struct dmr_narrow *n)
 	if (n->bad == n->at)
 		return;
 	status = dmr_fault_over(n) ? n->error :
-		 dmr_repair_write(n->core, n->bio, n->bad, n->at, n->error, n->changes);
+		 dmr_repair_write(n->core, n->bio, n->bad, n->at, n->error, &n->tried);
 	if (status)
 		n->result = status;
 	n->bad = n->at;
 }
 
+/* What has failed is seen to before blocks that are served from elsewhere. */
+static void dmr_write_tried(struct dmr_narrow *n, const struct dmr_route *route)
+{
+	const struct dmr_tried *tried = &n->tried;
+
+	if (n->bad < n->at && (route->side != tried->side ||
+			       (route->side == DMR_SPARE &&
+				route->spare != tried->spare + (n->at - tried->from))))
+		dmr_write_mend(n);
+	if (n->bad == n->at)
+		n->tried = (struct dmr_tried) {
+			.side = route->side, .from = n->at, .spare = route->spare,
+		};
+}
+
 /* Send some blocks again; those that fail alone are bad. */
-static void dmr_write_try(struct dmr_narrow *n, u64 to)
+static void dmr_write_try(struct dmr_narrow *n, const struct dmr_route *route)
 {
 	bool verify = dmr_verify_wants(n->core, bio_op(n->bio));
+	u64 to = min3(n->at + n->step, route->end, n->end);
 	blk_status_t status;
 
-	if (n->bad == n->at)
-		n->changes = READ_ONCE(n->core->changes);
+	dmr_write_tried(n, route);
 	if (verify)
 		to = min_t(u64, to, n->at + DMR_VERIFY_SECTORS);
 	status = (verify ? dmr_verify_write : dmr_probe)(n->core, n->bio, n->at, to);
@@ -156,42 +165,44 @@ static void dmr_write_try(struct dmr_narrow *n, u64 to)
 /* Only what was not sent needs us, if remapping is by hand. */
 static bool dmr_write_wanted(struct dmr_narrow *n)
 {
-	u64 at = n->at, end;
+	struct dmr_route route;
 	bool wanted = false;
+	u64 at = n->at;
 
 	if (!n->failed || READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
 		return true;
-	for (; n->at < n->end && !wanted; n->at = end)
-		wanted = dmr_narrow_route(n, &end) == DMR_FAIL;
+	for (; n->at < n->end && !wanted; n->at = route.end) {
+		dmr_narrow_route(n, &route);
+		wanted = route.side == DMR_FAIL;
+	}
 	n->at = at;
 	return wanted;
 }
 
 static void dmr_write_narrow(struct dmr_narrow *n)
 {
-	u64 end;
+	struct dmr_route route;
 
 	if (!dmr_write_wanted(n)) {
 		dmr_narrow_end(n);
 		return;
 	}
 	while (n->at < n->end) {
-		if (n->failed && dmr_fault_over(n) &&
-		    dmr_narrow_route(n, &end) != DMR_FAIL) {
+		dmr_narrow_route(n, &route);
+		if (route.side != DMR_FAIL && n->failed && dmr_fault_over(n)) {
 			dmr_narrow_end(n);
-			break;
+			return;
 		}
-		if (dmr_narrow_route(n, &end) == DMR_FAIL) {
-			dmr_write_mend(n);
-			n->error = BLK_STS_IOERR;
-			n->bad = n->at;
-			n->at = end;
-			n->result = dmr_repair_write(n->core, n->bio, n->bad, end,
-						     n->error, DMR_UNTRIED) ?: n->result;
-			n->bad = end;
+		if (route.side != DMR_FAIL) {
+			dmr_write_try(n, &route);
 			continue;
 		}
-		dmr_write_try(n, min3(n->at + n->step, end, n->end));
+		dmr_write_mend(n);
+		n->error = BLK_STS_IOERR;
+		n->result = dmr_repair_write(n->core, n->bio, n->at, route.end, n->error,
+					     NULL) ?: n->result;
+		n->at = route.end;
+		n->bad = n->at;
 	}
 	dmr_write_mend(n);
 }
@@ -256,19 +267,20 @@ static void dmr_read_try(struct dmr_narrow *n, u64 to, bool alone)
 static void dmr_read_narrow(struct dmr_narrow *n)
 {
 	bool alone = n->end - n->at <= n->core->block;
-	u64 end;
+	struct dmr_route route;
 
 	while (n->at < n->end) {
 		if (dmr_fault_over(n)) {
 			dmr_narrow_end(n);
 			break;
 		}
-		if (dmr_narrow_route(n, &end) == DMR_FAIL) {
+		dmr_narrow_route(n, &route);
+		if (route.side == DMR_FAIL) {
 			n->result = BLK_STS_MEDIUM;
-			n->at = end;
+			n->at = route.end;
 			continue;
 		}
-		dmr_read_try(n, min3(n->at + n->step, end, n->end), alone);
+		dmr_read_try(n, min3(n->at + n->step, route.end, n->end), alone);
 	}
 }
 

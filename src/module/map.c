@@ -41,8 +41,11 @@ void dmr_batch_exit(struct dmr_batch *batch)
 static void dmr_map_count(struct dmr_map *map, u8 flags, s64 sectors)
 {
 	/* What is being added is as it was on main, to whoever asks. */
-	if (flags & DMR_ADDING)
+	if (flags & DMR_ADDING) {
+		map->nr_adding += sectors < 0 ? -1 : 1;
+		map->adding_sectors += sectors;
 		return;
+	}
 	if (flags & DMR_LOST)
 		WRITE_ONCE(map->lost, map->lost + sectors);
 	if (flags & DMR_PENDING)

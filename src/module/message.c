@@ -346,16 +346,15 @@ static int dmr_clear_all(struct dmr_core *core, struct dmr_call *call)
 	struct dmr_map *map = dmr_map_of(core);
 	bool nocopy = dmr_take_nocopy(call);
 	struct dmr_removed removed = {};
-	u64 last = 0;
+	u64 first, last = 0;
 	int r;
 
 	if (call->argc)
 		return dmr_refuse(core, -EINVAL, "clear_all does not know the word '" DMR_WORD "'",
 				  call->argv[0]);
 
-	while (map->remaps) {
-		u64 first = dmr_next_window(core, last, &last);
-
+	/* What is remapped meanwhile, behind us, stays. */
+	while (dmr_next_window(core, last, &first, &last)) {
 		r = -EINTR;
 		if (!dmr_core_stopping(core))
 			r = dmr_remove(core, first, last, nocopy, &removed);
@@ -885,6 +884,16 @@ static int dmr_help(struct dmr_core *core, struct dmr_call *call)
 	return 1;
 }
 
+static bool dmr_turn(struct dmr_core *core)
+{
+	if (mutex_lock_killable(&core->verb))
+		return false;
+	if (!mutex_lock_killable(&core->change))
+		return true;
+	mutex_unlock(&core->verb);
+	return false;
+}
+
 /* One at a time, and not while the device is suspended or about to be. */
 static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 			  struct dmr_call *call)
@@ -899,7 +908,7 @@ static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 			call->result[call->maxlen - 1] = '\0';
 		return 1;
 	}
-	if (mutex_lock_killable(&core->change))
+	if (!dmr_turn(core))
 		return dmr_refuse(core, -EINTR, "%s was killed while it waited its turn",
 				  verb->name);
 	/*
@@ -919,7 +928,7 @@ static int dmr_run_change(struct dmr_core *core, const struct dmr_verb *verb,
 		r = verb->run(core, call);
 	dmr_core_notice(core);
 	memalloc_noio_restore(noio);
-	mutex_unlock(&core->change);
+	dmr_verb_unlock(core);
 	return r;
 }
 

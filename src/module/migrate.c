@@ -318,7 +318,10 @@ static int dmr_mig_batch(struct dmr_migration *mg)
 	dmr_move_begin(core, true, old->remaps[0]->start,
 		       dmr_remap_end(old->remaps[old->nr - 1]));
 	dmr_mig_leave(mg);
+	/* As in a move of any kind, nobody else touches what is copied: see dmr_moves(). */
+	mutex_unlock(&core->change);
 	r = dmr_mig_copy(mg);
+	mutex_lock(&core->change);
 	if (!r)
 		r = dmr_mig_failed(mg);
 	dmr_batch_flags(mg->map, old, 0, r ? DMR_LEAVING | DMR_REMOVING : DMR_REMOVING);
@@ -335,8 +338,9 @@ static int dmr_mig_yield(struct dmr_migration *mg)
 {
 	struct dmr_core *core = mg->core;
 
-	mutex_unlock(&core->change);
+	dmr_verb_unlock(core);
 	cond_resched();
+	mutex_lock(&core->verb);
 	mutex_lock(&core->change);
 	if (dmr_core_stopping(core))
 		return dmr_refuse(core, -EINTR,

@@ -4,10 +4,10 @@
  *
  * A second map is built on the new spare, from which nothing is read: each remap gets a
  * place there, is copied in windows as any move is, and is from then on (DMR_LEAVING)
- * written to both spares. Between batches the change lock is free, so others go on
- * changing the map; what they replace has no DMR_LEAVING, and is copied again. Holding
- * the lock, when nothing is left to copy, the metadata is written as that of a spare that
- * is joining; writes to what is mapped wait, and:
+ * written to both spares. Between batches both locks are free, and while one is copied that
+ * of changes, so others go on changing the map; what they replace has no DMR_LEAVING, and is
+ * copied again. Holding the locks, when nothing is left to copy, the metadata is written as
+ * that of a spare that is joining; writes to what is mapped wait, and:
  *
  *	the new spare is flushed; the old superblock says retired, and names the new one;
  *	the new superblock says so no more; the new map is published.
@@ -32,7 +32,7 @@
  * What cannot be read from the old spare is lost on the new one. Sectors put aside stay
  * behind.
  *
- * Context: the change lock, which is let go of now and then; sleeps.
+ * Context: both locks, which are let go of now and then; sleeps.
  * Return: 0; -ENOSPC, -EIO, -EINTR, -ENOMEM, -EEXIST: said to dmr_refuse(), and nothing
  * has changed.
  */

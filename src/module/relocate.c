@@ -287,8 +287,8 @@ int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi, bool sa
 }
 
 /* Copy everything, window by window, and make it durable on the new side. */
-static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
-			 bool salvage)
+static int dmr_move_windows(struct dmr_core *core, const struct dmr_batch *batch,
+			    bool salvage)
 {
 	struct dmr_window *w = kvmalloc_array(2, sizeof(*w), GFP_KERNEL);
 	u64 hi = core->move.first;
@@ -315,6 +315,31 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
 				  "the %s device failed to flush (error %d); nothing was changed",
 				  core->move.removing ? "main" : "spare", r);
 	return 0;
+}
+
+/* A write that fails elsewhere does not wait for all that. */
+static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
+			 bool salvage)
+{
+	int r;
+
+	mutex_unlock(&core->change);
+	r = dmr_move_windows(core, batch, salvage);
+	mutex_lock(&core->change);
+	/* It may have left a commit in doubt. */
+	return r ? r : dmr_persist_settle(core);
+}
+
+bool dmr_moves(const struct dmr_core *core, const struct dmr_remap *remap)
+{
+	const struct dmr_move *m = &core->move;
+	u8 flags = remap->ext.flags;
+
+	if (flags & (DMR_ADDING | DMR_REMOVING))
+		return true;
+	/* What a migration copies has no flag of its own if it is lost, or pending. */
+	return flags & DMR_LEAVING && m->active && remap->start >= m->first &&
+	       remap->start < m->last;
 }
 
 /*
@@ -894,12 +919,15 @@ void dmr_move_forget(struct dmr_core *core)
 	core->doubt_holes = (struct dmr_batch) {};
 }
 
-u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)
+bool dmr_next_window(struct dmr_core *core, u64 from, u64 *first, u64 *last)
 {
 	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *remap = dmr_next(map, from);
-	u64 first = remap->start, sectors = 0;
+	u64 sectors = 0;
 
+	if (!remap)
+		return false;
+	*first = remap->start;
 	for (unsigned int nr = 0; remap && nr < DMR_WINDOW_RUNS; nr++) {
 		sectors += remap->ext.len;
 		if (nr && sectors > DMR_WINDOW_SECTORS)
@@ -907,5 +935,5 @@ u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last)
 		*last = dmr_remap_end(remap);
 		remap = dmr_next(map, *last);
 	}
-	return first;
+	return true;
 }

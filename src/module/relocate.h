@@ -8,6 +8,9 @@
  * When all is copied and flushed, the new side is put in force with one store a
  * remap: both sides hold the same, so it does not matter who sees it when. Before
  * the verb answers that it is done, what was mapped by the old map has returned.
+ *
+ * Whoever moves has both locks, the verb's and that of changes, and lets go of the latter
+ * while it copies. What it moves nobody else touches meanwhile: see dmr_moves().
  */
 #ifndef DMR_RELOCATE_H
 #define DMR_RELOCATE_H
@@ -63,12 +66,18 @@ struct dmr_window {
  *
  * Nobody looks at the move before a flag of a remap is set.
  *
- * Context: the change lock.
+ * Context: both locks.
  */
 void dmr_move_begin(struct dmr_core *core, bool removing, u64 first, u64 last);
 
-/* The flags are gone: what waits will find its way. */
+/* The flags are gone: what waits will find its way. Context: as dmr_move_begin(). */
 void dmr_move_end(struct dmr_core *core);
+
+/*
+ * Is an entry of the table part of the move under way? Then it stays until the verb lock is
+ * free. Context: the change lock.
+ */
+bool dmr_moves(const struct dmr_core *core, const struct dmr_remap *remap);
 
 /**
  * dmr_move_window - copy a window, and widen what is on both sides by it
@@ -77,7 +86,7 @@ void dmr_move_end(struct dmr_core *core);
  * @hi:		first main sector behind it
  * @salvage:	what cannot be read is told to core->move.lost, by main sector
  *
- * Context: the change lock; sleeps.
+ * Context: the verb lock, not that of changes; sleeps.
  * Return: 0; -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
  */
 int dmr_move_window(struct dmr_core *core, struct dmr_window *w, u64 hi, bool salvage);
@@ -106,7 +115,7 @@ enum dmr_how { DMR_COPY, DMR_SALVAGE, DMR_NOCOPY, DMR_DEAD };
  * when there is none, several: then @batch grows, as it does when a part is lost.
  * All or none.
  *
- * Context: the change lock; sleeps.
+ * Context: both locks, that of changes is let go of meanwhile; sleeps.
  * Return: 0; -EEXIST, -EBUSY, -ENOSPC, -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
  */
 int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how);
@@ -140,7 +149,7 @@ struct dmr_removed {
  * Remaps are cut where they reach over the edges; what is not remapped between
  * them stays as it is. All or none.
  *
- * Context: the change lock; sleeps.
+ * Context: as dmr_add().
  * Return: 0; -EIO, -EINTR, -ENOMEM: said to dmr_refuse().
  */
 int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
@@ -148,13 +157,14 @@ int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
 
 /**
  * dmr_next_window - the next remaps that can be removed in one window
- * @core:	the core, with a remap that ends above @from
+ * @core:	the core
  * @from:	main sector to look from
+ * @first:	set to the first sector of them
  * @last:	set to the first sector behind them
  *
  * Context: the change lock; sleeps.
- * Return: first sector of them.
+ * Return: whether there are any.
  */
-u64 dmr_next_window(struct dmr_core *core, u64 from, u64 *last);
+bool dmr_next_window(struct dmr_core *core, u64 from, u64 *first, u64 *last);
 
 #endif /* DMR_RELOCATE_H */

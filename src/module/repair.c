@@ -622,34 +622,61 @@ static blk_status_t dmr_repair_part(struct dmr_repair *rp, blk_status_t error, b
 	return status;
 }
 
+/* Has it failed where the map has it now? */
+static bool dmr_repair_tried(const struct dmr_repair *rp, const struct dmr_tried *tried)
+{
+	if (!tried)
+		return false;
+	if (!rp->whole)
+		return tried->side == DMR_MAIN;
+	return tried->side == DMR_SPARE &&
+	       tried->spare + (rp->from - tried->from) == dmr_repair_place(rp);
+}
+
+/* The entry that covers the first sectors, and how far. */
+static void dmr_repair_look(struct dmr_repair *rp, u64 to)
+{
+	struct dmr_run run;
+
+	rcu_read_lock();
+	dmr_table_lookup(&dmr_map_of(rp->core)->table, rp->from, to, &run);
+	rcu_read_unlock();
+	rp->whole = run.remap;
+	rp->to = run.end;
+}
+
 blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
-			      blk_status_t error, u64 changes)
+			      blk_status_t error, const struct dmr_tried *tried)
 {
 	blk_status_t status = BLK_STS_OK;
-	bool tried;
+	bool verb = false;
 
 	dmr_change_lock(core);
-	tried = changes == core->changes;
 	while (from < to && !status) {
 		struct dmr_repair rp = { .core = core, .bio = bio, .from = from };
-		struct dmr_run run;
 
 		status = error;
 		if (core->readonly || dmr_persist_settle(core))
 			break;
-		rcu_read_lock();
-		dmr_table_lookup(&dmr_map_of(core)->table, from, to, &run);
-		rcu_read_unlock();
-		rp.whole = run.remap;
-		rp.to = run.end;
+		dmr_repair_look(&rp, to);
+		if (rp.whole && dmr_moves(core, rp.whole)) {
+			/* Where it is going to be is known when that is over. */
+			mutex_unlock(&core->change);
+			dmr_verb_lock(core);
+			verb = true;
+			status = BLK_STS_OK;
+			continue;
+		}
 		/* What is written now a migration has to copy again. */
 		if (rp.whole && rp.whole->ext.flags & DMR_LEAVING)
 			dmr_map_flags(dmr_map_of(core), rp.whole, 0, DMR_LEAVING);
-		status = dmr_repair_part(&rp, error, tried);
+		status = dmr_repair_part(&rp, error, dmr_repair_tried(&rp, tried));
 		from = rp.to;
 	}
 	dmr_core_notice(core);
 	mutex_unlock(&core->change);
+	if (verb)
+		mutex_unlock(&core->verb);
 	return status;
 }
 
@@ -697,29 +724,50 @@ static void dmr_rest(struct dmr_core *core, u64 from, u64 to)
 		WRITE_ONCE(hole->ext.start, until);
 }
 
-/* Can a block be read, where it is served from? */
-bool dmr_readable(struct dmr_core *core, u64 sector)
+/* The spare sector that serves a block, or U64_MAX: main does. */
+static u64 dmr_spare_sector(struct dmr_core *core, u64 sector)
 {
-	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_run run;
-	u64 spare = 0;
-	bool main;
+	u64 spare = U64_MAX;
 
 	rcu_read_lock();
-	dmr_table_lookup(&map->table, sector, sector + core->block, &run);
-	main = !run.remap || run.remap->ext.flags & DMR_HOLE;
-	if (!main)
+	dmr_table_lookup(&dmr_map_of(core)->table, sector, sector + core->block, &run);
+	if (run.remap && !(READ_ONCE(run.remap->ext.flags) & DMR_HOLE))
 		spare = run.remap->ext.start + (sector - run.remap->start);
 	rcu_read_unlock();
-	return main ? !dmr_read_sync(core, core->main, sector, core->block) :
-		      !dmr_read_sync(core, map->bdev, spare, core->block);
+	return spare;
+}
+
+bool dmr_readable(struct dmr_core *core, u64 sector)
+{
+	u64 spare = dmr_spare_sector(core, sector);
+	bool main = spare == U64_MAX;
+
+	return !dmr_sync_io(main ? core->main : dmr_map_of(core)->bdev, REQ_OP_READ,
+			    main ? sector : spare, core->look, core->block);
+}
+
+/*
+ * A bad medium takes its time: a write that fails elsewhere does not wait for it. False also
+ * if that one has left a commit in doubt, which must be settled first.
+ */
+static bool dmr_note_reads(struct dmr_core *core, u64 sector, bool *readable)
+{
+	mutex_unlock(&core->change);
+	*readable = dmr_readable(core, sector);
+	dmr_change_lock(core);
+	return !core->doubt_held;
 }
 
 /* No write that came before they were pending is on its way any more: read again. */
 static void dmr_pending_check(struct dmr_core *core, u64 from, u64 to)
 {
+	bool readable;
+
 	for (; from < to && !dmr_core_stopping(core); from += core->block) {
-		if (dmr_readable(core, from))
+		if (!dmr_note_reads(core, from, &readable))
+			break;
+		if (readable)
 			dmr_holes_take(core, from, from + core->block, NULL);
 		cond_resched();
 	}
@@ -751,11 +799,19 @@ static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 {
 	struct dmr_map *map = dmr_map_of(core);
 	u64 before = map->pending;
+	bool news;
+	int r;
 
-	if (dmr_pending_set(core, from, to) || dmr_core_quiesce(core, true))
+	if (dmr_pending_set(core, from, to))
+		return;
+	news = map->pending != before;
+	mutex_unlock(&core->change);
+	r = dmr_core_quiesce(core, true);
+	dmr_change_lock(core);
+	if (r)
 		return;
 	dmr_pending_check(core, from, to);
-	if (map->pending != before)
+	if (news)
 		dmr_pending_commit(core, from, to);
 	else
 		dmr_rest(core, from, to);
@@ -769,7 +825,14 @@ static void dmr_note_mapped(struct dmr_core *core, u64 from, u64 to)
 	u64 before;
 
 	for (; from < to && !dmr_core_stopping(core); from += core->block) {
-		if (dmr_readable(core, from) || !dmr_spare_alive(core))
+		u64 spare = dmr_spare_sector(core, from);
+		bool readable;
+
+		if (!dmr_note_reads(core, from, &readable))
+			break;
+		/* What was written since may be somewhere else. */
+		if (readable || dmr_spare_sector(core, from) != spare ||
+		    !dmr_spare_alive(core))
 			continue;
 		before = map->pending;
 		if (dmr_pending_set(core, from, from + core->block) ||
@@ -836,7 +899,7 @@ static void dmr_note_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	struct dmr_note note;
 
-	dmr_change_lock(core);
+	dmr_verb_lock(core);
 	while (!READ_ONCE(core->stop) && !core->readonly && dmr_note_take(core, &note)) {
 		if (dmr_persist_settle(core))
 			break;
@@ -850,7 +913,7 @@ static void dmr_note_work(struct work_struct *work)
 			dmr_note_pending(core, note.from, note.to);
 	}
 	dmr_core_notice(core);
-	mutex_unlock(&core->change);
+	dmr_verb_unlock(core);
 	memalloc_noio_restore(noio);
 }
 
@@ -888,8 +951,9 @@ int dmr_repair_init(struct dmr_core *core)
 	INIT_WORK(&core->refill, dmr_refill_work);
 
 	core->check = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
+	core->look = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
 	core->copy = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
-	if (!core->check || !core->copy)
+	if (!core->check || !core->look || !core->copy)
 		goto bad;
 	/* Many at a time: a slow one delays no other. */
 	core->mender = alloc_workqueue("dm-remap-v4-mend", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
@@ -900,6 +964,7 @@ int dmr_repair_init(struct dmr_core *core)
 
 bad:
 	kfree(core->copy);
+	kfree(core->look);
 	kfree(core->check);
 	return -ENOMEM;
 }
@@ -915,5 +980,6 @@ void dmr_repair_exit(struct dmr_core *core)
 	if (core->doubt_fresh)
 		dmr_drop_room(core, core->doubt_fresh);
 	kfree(core->copy);
+	kfree(core->look);
 	kfree(core->check);
 }

@@ -3,8 +3,9 @@
  * Changes of the map that the medium asks for: a write finds a place that takes it, a
  * weak block moves, what cannot be read is remembered.
  *
- * They take the change lock, as the verbs do, so each is a whole, and a verb that is
- * under way is over first. Everything is committed before the bio that needed it ends.
+ * A write that fails takes the change lock alone, so it waits for no verb that moves other
+ * sectors; within a move it waits for the end of that. What follows a read that failed takes
+ * its turn as a verb does. Everything is committed before the bio that needed it ends.
  *
  * The breaker: a main device that fails as a whole would eat the spare. When as many
  * blocks as `set breaker` says were spent on it, some scattered sectors are read; when
@@ -13,10 +14,22 @@
 #ifndef DMR_REPAIR_H
 #define DMR_REPAIR_H
 
-#include "core.h"
+#include "route.h"
 
 /* Is it the medium that fails? No other error is anything for us. */
 bool dmr_medium_error(blk_status_t status);
+
+/**
+ * struct dmr_tried - where a part of a write was sent, and has failed
+ * @side:	DMR_MAIN or DMR_SPARE; any other says that it is not known
+ * @from:	first main sector
+ * @spare:	with DMR_SPARE: its spare sector
+ */
+struct dmr_tried {
+	enum dmr_side	side;
+	u64		from;
+	u64		spare;
+};
 
 /**
  * dmr_repair_write - find a place for a part of a write, and map it there
@@ -25,19 +38,20 @@ bool dmr_medium_error(blk_status_t status);
  * @from:	first main sector of the part
  * @to:		first behind the last
  * @error:	how it failed where it was sent; what is returned when there is no place
- * @changes:	core->changes before it was sent: it may not have failed where it would be
- *		sent now
+ * @tried:	where it has failed: it may be served from elsewhere by now. NULL: it was not
+ *		sent
  *
  * Lost and pending sectors are tried where they are first, all others go elsewhere. A
  * place that does not take it is put aside for good.
  *
- * Context: a worker, under memalloc_noio_save(); takes the change lock.
+ * Context: a worker, under memalloc_noio_save(); takes the change lock, and the verb lock if
+ * the sectors are part of a move.
  * Return: BLK_STS_OK when the data is where the map says, and the map is durable.
  */
 blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
-			      blk_status_t error, u64 changes);
+			      blk_status_t error, const struct dmr_tried *tried);
 
-/* Can a block be read, where it is served from? Context: the change lock; sleeps. */
+/* Can a block be read, where it is served from? Context: the verb lock; sleeps. */
 bool dmr_readable(struct dmr_core *core, u64 sector);
 
 /**
