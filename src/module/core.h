@@ -28,6 +28,7 @@
 
 #include "errors.h"
 #include "metadata.h"
+#include "span.h"
 #include "spare.h"
 #include "table.h"
 
@@ -109,6 +110,9 @@ enum dmr_stat {
 
 #define DMR_NR_NOTES		64
 #define DMR_RESERVE		64
+
+/* Failed writes that share a commit. */
+#define DMR_GROUP		8
 
 /**
  * struct dmr_note - main sectors that a read had trouble with
@@ -308,7 +312,7 @@ struct dmr_map {
  * @change:	the map and its metadata; within @verb. A move lets go of it while it
  *		copies: who finds an entry that moves (dmr_moves()) takes @verb first
  * @stop:	a suspend is coming: verbs give up at their next window
- * @wait:	woken when a generation has drained, by @stop, and when a write was read back
+ * @wait:	woken when a generation has drained, by @stop, and when a span is free
  * @draining:	a generation whose drain was given up, and must end first
  * @spare_low:	raise an event when fewer sectors are free
  * @state:	as the last event told it
@@ -332,19 +336,22 @@ struct dmr_map {
  * @rest:	seconds before a pending sector is read again
  * @budget:	seconds for one failed bio
  * @verify:	which writes are read back
- * @verify_pool: buffers for that (verify.h), or NULL; made when it is first wanted
+ * @verify_pool: buffers for that (verify.h)
  * @verifying:	writes that are being read back
+ * @claims:	writes that are being mended (claim.h)
+ * @commits:	of these, those that are written, and wait for their commit; @claim_lock
+ * @closing:	a migration is about to end: writes are mended after it; @change
  * @streak:	blocks that failed, without a success between
  * @mender:	workers for bios that have failed, and @note_work
  * @notes:	what reads have found out, to be acted upon
  * @refill:	fills @reserve
  * @reserve:	remaps for when there is no memory; @change
- * @doubt_holes: pending sectors that the move in doubt has taken
- * @doubt_held:	an entry whose writes fail while a commit is in doubt, or NULL
- * @doubt_fresh: what it would be replaced by, on the spare only, or NULL
+ * @taken:	pending sectors that an add has taken, until it is over, or settled
+ * @nr_held:	of a commit in doubt, how many writes it was of
+ * @doubt_held:	entries whose writes fail until that is settled
+ * @doubt_fresh: what they would be replaced by, on the spare only, or NULL
  * @check:	what is read to be looked at; @change
  * @look:	likewise; @verb
- * @copy:	what was written of it; @change
  * @scrub:	see there
  *
  * @since:	when @stats were 0, in seconds since the machine started
@@ -398,6 +405,10 @@ struct dmr_core {
 	mempool_t		*verify_pool;
 	spinlock_t		verify_lock;	/* verifying */
 	struct list_head	verifying;
+	spinlock_t		claim_lock;	/* claims, commits */
+	struct list_head	claims;
+	struct list_head	commits;
+	bool			closing;
 	atomic_t		streak;
 	struct workqueue_struct	*mender;
 	struct work_struct	note_work;
@@ -407,12 +418,12 @@ struct dmr_core {
 	struct work_struct	refill;
 	unsigned int		nr_reserve;
 	struct dmr_remap	*reserve[DMR_RESERVE];
-	struct dmr_batch	doubt_holes;
-	struct dmr_remap	*doubt_held;
-	struct dmr_remap	*doubt_fresh;
+	struct dmr_batch	taken;
+	unsigned int		nr_held;
+	struct dmr_remap	*doubt_held[DMR_GROUP];
+	struct dmr_remap	*doubt_fresh[DMR_GROUP];
 	void			*check;
 	void			*look;
-	void			*copy;
 	struct dmr_scrub	scrub;
 
 	atomic64_t		stats[DMR_NR_STATS];

@@ -48,13 +48,27 @@ static bool dmr_fault_over(const struct dmr_narrow *n)
 	       READ_ONCE(n->core->auto_) == DMR_AUTO_TRIPPED;
 }
 
-/* How is the run from n->at on served? */
-static void dmr_narrow_route(const struct dmr_narrow *n, struct dmr_route *route)
+/* How is the run from n->at on served, and where? */
+static enum dmr_side dmr_narrow_route(const struct dmr_narrow *n, u64 *end,
+				      struct dmr_tried *where)
 {
-	*route = (struct dmr_route) {};
+	const struct dmr_map *map;
+	struct dmr_route route;
+
+	*where = (struct dmr_tried) { .from = n->at };
 	rcu_read_lock();
-	dmr_route(dmr_map_of(n->core), bio_op(n->bio), n->at, n->end, route);
+	map = dmr_map_of(n->core);
+	dmr_route(map, bio_op(n->bio), n->at, n->end, &route);
+	if (route.side == DMR_MAIN) {
+		where->bdev = n->core->main;
+		where->sector = n->at;
+	} else if (route.side == DMR_SPARE) {
+		where->bdev = map->bdev;
+		where->sector = route.spare;
+	}
 	rcu_read_unlock();
+	*end = route.end;
+	return route.side;
 }
 
 /* What lies from n->at to @to has failed. */
@@ -118,28 +132,26 @@ static void dmr_write_mend(struct dmr_narrow *n)
 }
 
 /* What has failed is seen to before blocks that are served from elsewhere. */
-static void dmr_write_tried(struct dmr_narrow *n, const struct dmr_route *route)
+static void dmr_write_tried(struct dmr_narrow *n, const struct dmr_tried *where)
 {
 	const struct dmr_tried *tried = &n->tried;
 
-	if (n->bad < n->at && (route->side != tried->side ||
-			       (route->side == DMR_SPARE &&
-				route->spare != tried->spare + (n->at - tried->from))))
+	if (n->bad < n->at &&
+	    (where->bdev != tried->bdev ||
+	     where->sector != tried->sector + (n->at - tried->from)))
 		dmr_write_mend(n);
 	if (n->bad == n->at)
-		n->tried = (struct dmr_tried) {
-			.side = route->side, .from = n->at, .spare = route->spare,
-		};
+		n->tried = *where;
 }
 
 /* Send some blocks again; those that fail alone are bad. */
-static void dmr_write_try(struct dmr_narrow *n, const struct dmr_route *route)
+static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried *where)
 {
 	bool verify = dmr_verify_wants(n->core, bio_op(n->bio));
-	u64 to = min3(n->at + n->step, route->end, n->end);
+	u64 to = min3(n->at + n->step, end, n->end);
 	blk_status_t status;
 
-	dmr_write_tried(n, route);
+	dmr_write_tried(n, where);
 	if (verify)
 		to = min_t(u64, to, n->at + DMR_VERIFY_SECTORS);
 	status = (verify ? dmr_verify_write : dmr_probe)(n->core, n->bio, n->at, to);
@@ -165,44 +177,44 @@ static void dmr_write_try(struct dmr_narrow *n, const struct dmr_route *route)
 /* Only what was not sent needs us, if remapping is by hand. */
 static bool dmr_write_wanted(struct dmr_narrow *n)
 {
-	struct dmr_route route;
+	u64 at = n->at, end;
+	struct dmr_tried where;
 	bool wanted = false;
-	u64 at = n->at;
 
 	if (!n->failed || READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
 		return true;
-	for (; n->at < n->end && !wanted; n->at = route.end) {
-		dmr_narrow_route(n, &route);
-		wanted = route.side == DMR_FAIL;
-	}
+	for (; n->at < n->end && !wanted; n->at = end)
+		wanted = dmr_narrow_route(n, &end, &where) == DMR_FAIL;
 	n->at = at;
 	return wanted;
 }
 
 static void dmr_write_narrow(struct dmr_narrow *n)
 {
-	struct dmr_route route;
+	struct dmr_tried where;
+	u64 end;
 
 	if (!dmr_write_wanted(n)) {
 		dmr_narrow_end(n);
 		return;
 	}
 	while (n->at < n->end) {
-		dmr_narrow_route(n, &route);
-		if (route.side != DMR_FAIL && n->failed && dmr_fault_over(n)) {
+		bool fail = dmr_narrow_route(n, &end, &where) == DMR_FAIL;
+
+		if (!fail && n->failed && dmr_fault_over(n)) {
 			dmr_narrow_end(n);
 			return;
 		}
-		if (route.side != DMR_FAIL) {
-			dmr_write_try(n, &route);
+		if (!fail) {
+			dmr_write_try(n, end, &where);
 			continue;
 		}
 		dmr_write_mend(n);
 		n->error = BLK_STS_IOERR;
-		n->result = dmr_repair_write(n->core, n->bio, n->at, route.end, n->error,
-					     NULL) ?: n->result;
-		n->at = route.end;
-		n->bad = n->at;
+		n->result = dmr_repair_write(n->core, n->bio, n->at, end, n->error, NULL) ?:
+			    n->result;
+		n->at = end;
+		n->bad = end;
 	}
 	dmr_write_mend(n);
 }
@@ -267,20 +279,20 @@ static void dmr_read_try(struct dmr_narrow *n, u64 to, bool alone)
 static void dmr_read_narrow(struct dmr_narrow *n)
 {
 	bool alone = n->end - n->at <= n->core->block;
-	struct dmr_route route;
+	struct dmr_tried where;
+	u64 end;
 
 	while (n->at < n->end) {
 		if (dmr_fault_over(n)) {
 			dmr_narrow_end(n);
 			break;
 		}
-		dmr_narrow_route(n, &route);
-		if (route.side == DMR_FAIL) {
+		if (dmr_narrow_route(n, &end, &where) == DMR_FAIL) {
 			n->result = BLK_STS_MEDIUM;
-			n->at = route.end;
+			n->at = end;
 			continue;
 		}
-		dmr_read_try(n, min3(n->at + n->step, route.end, n->end), alone);
+		dmr_read_try(n, min3(n->at + n->step, end, n->end), alone);
 	}
 }
 

@@ -76,7 +76,7 @@ void dmr_map_insert(struct dmr_map *map, struct dmr_remap *remap)
 	if (!(flags & DMR_HOLE))
 		WRITE_ONCE(map->mapped, map->mapped + 1);
 	dmr_table_insert(&map->table, remap);
-	map->top = max(map->top, dmr_remap_end(remap));
+	WRITE_ONCE(map->top, max(map->top, dmr_remap_end(remap)));
 	dmr_map_count(map, flags, remap->ext.len);
 	if (!(flags & DMR_HOLE))
 		return;
@@ -139,7 +139,7 @@ struct dmr_remap *dmr_mapped(struct dmr_map *map, u64 first, u64 last)
 	struct dmr_run run;
 
 	/* As they come when a log is loaded: no search. */
-	if (first >= map->top)
+	if (first >= READ_ONCE(map->top))
 		return NULL;
 	for (u64 from = first; from < last; from = run.end) {
 		rcu_read_lock();
@@ -414,7 +414,7 @@ int dmr_pending_set(struct dmr_core *core, u64 first, u64 last)
 		rcu_read_unlock();
 		if (!run.remap)
 			r = dmr_pending_hole(core, from, run.end);
-		else if (!(run.remap->ext.flags & (DMR_PENDING | DMR_LOST)))
+		else if (!(run.remap->ext.flags & (DMR_PENDING | DMR_LOST | DMR_DOUBT)))
 			r = dmr_pending_split(core, run.remap, from, run.end);
 		cond_resched();
 	}

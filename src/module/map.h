@@ -6,7 +6,7 @@
  * also hang in core.holes, in order, so that a commit finds them without a walk over
  * the device.
  *
- * Every function wants the change lock.
+ * Every function wants the change lock, or for what only looks, whatever keeps those entries.
  */
 #ifndef DMR_MAP_H
 #define DMR_MAP_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "claim.h"
 #include "map.h"
 #include "migrate.h"
 #include "persist.h"
@@ -185,7 +186,9 @@ static int dmr_mig_collect(struct dmr_migration *mg)
 	       (remap = dmr_next(mg->map, mg->at))) {
 		mg->at = dmr_remap_end(remap);
 		cond_resched();
-		if (remap->ext.flags & DMR_LEAVING)
+		/* What is being written will be seen in another pass. */
+		if (remap->ext.flags & DMR_LEAVING ||
+		    dmr_claimed(mg->core, remap->start, mg->at))
 			continue;
 		if (dmr_batch_push(&mg->old, remap))
 			return dmr_no_memory(mg);
@@ -349,26 +352,49 @@ static int dmr_mig_yield(struct dmr_migration *mg)
 	return dmr_persist_settle(core);
 }
 
-/* Until a whole pass, in one turn, has found nothing to copy. */
+/* Nobody mends a write, from now on: whoever comes now takes the verb lock for it. */
+static int dmr_mig_close(struct dmr_migration *mg)
+{
+	struct dmr_core *core = mg->core;
+
+	core->closing = true;
+	if (dmr_claim_wait(core, 0, core->len, true))
+		return dmr_refuse(core, -EINTR, "migrate was interrupted; nothing was changed");
+	return dmr_persist_settle(core);
+}
+
+/* One pass, until nothing is left to copy from where it is. */
+static int dmr_mig_pass(struct dmr_migration *mg, bool *copied)
+{
+	int r;
+
+	mg->at = 0;
+	*copied = false;
+	for (;;) {
+		r = dmr_mig_collect(mg);
+		if (r || !mg->old.nr)
+			return r;
+		*copied = true;
+		r = dmr_mig_batch(mg);
+		if (!r)
+			r = dmr_mig_yield(mg);
+		if (r)
+			return r;
+	}
+}
+
+/* Until a whole pass, in one turn, with nobody at work, has found nothing to copy. */
 static int dmr_mig_everything(struct dmr_migration *mg)
 {
-	bool copied = true;
+	bool copied;
 	int r;
 
 	for (;;) {
-		r = dmr_mig_collect(mg);
-		if (!r && !mg->old.nr) {
-			if (!copied)
-				return 0;
-			copied = false;
-			mg->at = 0;
-			continue;
-		}
-		copied = true;
-		if (!r)
-			r = dmr_mig_batch(mg);
-		if (!r)
-			r = dmr_mig_yield(mg);
+		r = dmr_mig_pass(mg, &copied);
+		if (r || (!copied && mg->core->closing))
+			return r;
+		if (!copied)
+			r = dmr_mig_close(mg);
 		if (r)
 			return r;
 	}
@@ -488,6 +514,7 @@ static int dmr_mig_finish(struct dmr_migration *mg, bool *retired)
 	/* Nobody looks at the old map any more, but some still read from its spare. */
 	synchronize_rcu();
 	RCU_INIT_POINTER(core->next, NULL);
+	core->closing = false;
 	dmr_mig_hold(core, false);
 	dmr_core_quiesce(core, false);
 	dmr_core_free_map(mg->map);
@@ -505,6 +532,7 @@ static void dmr_mig_abort(struct dmr_migration *mg)
 	struct dmr_core *core = mg->core;
 
 	dmr_table_each(&mg->map->table, dmr_mig_stay, mg->map);
+	core->closing = false;
 	dmr_mig_hold(core, false);
 	/* Who has seen a flag has looked for the place. */
 	dmr_core_quiesce(core, false);

@@ -146,6 +146,12 @@ static int dmr_persist_each(struct dmr_meta *m, dmr_change_fn fn)
 			r = fn(m, &change);
 		cond_resched();
 	}
+	/* The add that has taken them may not come to be. */
+	for (size_t i = 0; i < core->taken.nr && !r; i++) {
+		dmr_change_pending(&change, core->taken.remaps[i]);
+		r = fn(m, &change);
+		cond_resched();
+	}
 	if (!r && core->scrub.rate) {
 		dmr_change_scrub(&change, core);
 		r = fn(m, &change);
@@ -158,7 +164,8 @@ static u64 dmr_persist_count(struct dmr_meta *m)
 {
 	const struct dmr_map *map = dmr_map_of_meta(m);
 
-	return map->remaps + map->nr_pending + map->nr_holes + map->nr_aside + 1;
+	return map->remaps + map->nr_pending + map->nr_holes + map->core->taken.nr +
+	       map->nr_aside + 1;
 }
 
 /* Areas are whole blocks of the log and of main. */
@@ -801,7 +808,7 @@ int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
 	if (core->volatile_)
 		return 0;
 	/* Another half would settle what nobody has undone yet. */
-	if (core->doubt.nr || core->doubt_held)
+	if (core->doubt.nr || core->nr_held)
 		return -EIO;
 	r = dmr_persist_begin(core, nr);
 	if (r)
@@ -819,15 +826,26 @@ int dmr_persist_scrub(struct dmr_core *core)
 	return dmr_persist_changes(core, &change, 1);
 }
 
-int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last)
+int dmr_persist_remove(struct dmr_core *core, const struct dmr_batch *batch, u64 first,
+		       u64 last)
 {
-	struct dmr_change change = {
-		.type = DMR_RECORD_UNMAP,
-		.main = first,
-		.len = last - first,
-	};
+	int r;
 
-	return dmr_persist_changes(core, &change, 1);
+	if (core->volatile_)
+		return 0;
+	r = dmr_persist_begin(core, batch->nr);
+	if (r)
+		return r;
+	for (size_t i = 0; i < batch->nr; i++) {
+		const struct dmr_remap *remap = batch->remaps[i];
+		u64 from = max(first, remap->start), to = min(last, dmr_remap_end(remap));
+
+		dmr_meta_put(&dmr_map_of(core)->meta, &(struct dmr_change) {
+			.type = DMR_RECORD_UNMAP, .main = from, .len = to - from,
+		});
+		cond_resched();
+	}
+	return dmr_persist_end(core);
 }
 
 void dmr_persist_mend(struct dmr_core *core)

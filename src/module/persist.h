@@ -96,8 +96,12 @@ int dmr_persist_changes(struct dmr_core *core, const struct dmr_change *changes,
 /* Likewise: how far the scrub has come. */
 int dmr_persist_scrub(struct dmr_core *core);
 
-/* Likewise: main sectors from @first to before @last are served by main again. */
-int dmr_persist_remove(struct dmr_core *core, u64 first, u64 last);
+/*
+ * Likewise: what is between @first and @last of these remaps is served by main again. Of those
+ * alone: others may have come between them meanwhile.
+ */
+int dmr_persist_remove(struct dmr_core *core, const struct dmr_batch *batch, u64 first,
+		       u64 last);
 
 /* After a change is published: mend a copy that has not taken it. */
 void dmr_persist_mend(struct dmr_core *core);

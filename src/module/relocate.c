@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "claim.h"
 #include "map.h"
 #include "persist.h"
 #include "relocate.h"
@@ -330,6 +331,16 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
 	return r ? r : dmr_persist_settle(core);
 }
 
+/* Nobody is at work on these sectors. Lets go of the change lock until that is so. */
+static int dmr_move_alone(struct dmr_core *core, u64 first, u64 last)
+{
+	if (dmr_claim_wait(core, first, last, true))
+		return dmr_refuse(core, -EINTR,
+				  "interrupted before main sector %llu was moved; nothing was changed",
+				  first);
+	return dmr_persist_settle(core);
+}
+
 bool dmr_moves(const struct dmr_core *core, const struct dmr_remap *remap)
 {
 	const struct dmr_move *m = &core->move;
@@ -385,7 +396,7 @@ static int dmr_move_commit(struct dmr_core *core, struct dmr_batch *batch)
 				  "a write to the %s device failed during the move (status %u); nothing was changed",
 				  m->removing ? "main" : "spare", (__force u8)error);
 
-	r = m->removing ? dmr_persist_remove(core, m->first, m->last) :
+	r = m->removing ? dmr_persist_remove(core, batch, m->first, m->last) :
 			  dmr_persist_add(core, batch);
 	if (r && !core->volatile_ && dmr_map_of(core)->meta.doubt)
 		dmr_move_doubt(core, batch);
@@ -397,6 +408,32 @@ static int dmr_move_commit(struct dmr_core *core, struct dmr_batch *batch)
  * Adding
  *----------------------------------------------------------------
  */
+
+/* A remap of the batch with sectors that somebody is at work on, or NULL. */
+static const struct dmr_remap *dmr_batch_claimed(struct dmr_core *core,
+						 const struct dmr_batch *batch)
+{
+	if (!dmr_claimed(core, 0, core->len))
+		return NULL;
+	for (size_t i = 0; i < batch->nr; i++) {
+		const struct dmr_remap *remap = batch->remaps[i];
+
+		if (dmr_claimed(core, remap->start, dmr_remap_end(remap)))
+			return remap;
+		cond_resched();
+	}
+	return NULL;
+}
+
+static int dmr_add_alone(struct dmr_core *core, const struct dmr_batch *batch)
+{
+	const struct dmr_remap *remap;
+	int r = 0;
+
+	while (!r && (remap = dmr_batch_claimed(core, batch)))
+		r = dmr_move_alone(core, remap->start, dmr_remap_end(remap));
+	return r;
+}
 
 /* No two remaps of the batch, and none of the table, may share a main sector. */
 static int dmr_add_check(struct dmr_core *core, const struct dmr_batch *batch)
@@ -691,28 +728,28 @@ static int dmr_add_run(struct dmr_core *core, struct dmr_batch *batch, enum dmr_
 	dmr_move_end(core);
 	/* The next move begins with nobody left who looks at this one. */
 	dmr_core_quiesce(core, false);
-	dmr_persist_mend(core);
 	return 0;
 }
 
 int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how)
 {
-	struct dmr_batch holes = {};
 	int r;
 
 	dmr_batch_sort(batch);
-	r = dmr_add_check(core, batch);
+	r = dmr_add_alone(core, batch);
+	if (!r)
+		r = dmr_add_check(core, batch);
 	for (size_t i = 0; i < batch->nr && !r; i++)
 		if (dmr_holes_take(core, batch->remaps[i]->start,
-				   dmr_remap_end(batch->remaps[i]), &holes))
+				   dmr_remap_end(batch->remaps[i]), &core->taken))
 			r = dmr_refuse(core, -ENOMEM, "no memory for the pending sectors");
 	if (!r)
 		r = dmr_add_run(core, batch, how);
 	/* What is in doubt may have to be undone. */
-	if (core->doubt.nr)
-		core->doubt_holes = holes;
-	else
-		dmr_holes_put(core, &holes);
+	if (!core->doubt.nr)
+		dmr_holes_put(core, &core->taken);
+	if (!r)
+		dmr_persist_mend(core);
 	return r;
 }
 
@@ -861,6 +898,11 @@ int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
 	struct dmr_removal rm = {};
 	int r;
 
+	while (dmr_claimed(core, first, last)) {
+		r = dmr_move_alone(core, first, last);
+		if (r)
+			return r;
+	}
 	r = dmr_removal_prepare(core, &rm, first, last);
 	if (r)
 		dmr_refuse(core, r, "no memory to remove main sectors %llu to %llu",
@@ -904,7 +946,7 @@ void dmr_move_settle(struct dmr_core *core)
 		dmr_add_undo(core, batch);
 		dmr_batch_free(batch);
 	}
-	dmr_holes_put(core, &core->doubt_holes);
+	dmr_holes_put(core, &core->taken);
 	dmr_move_forget(core);
 }
 
@@ -914,9 +956,9 @@ void dmr_move_forget(struct dmr_core *core)
 	core->doubt = (struct dmr_batch) {};
 	kvfree(core->move.lost);
 	core->move.lost = NULL;
-	dmr_batch_free(&core->doubt_holes);
-	dmr_batch_exit(&core->doubt_holes);
-	core->doubt_holes = (struct dmr_batch) {};
+	dmr_batch_free(&core->taken);
+	dmr_batch_exit(&core->taken);
+	core->taken = (struct dmr_batch) {};
 }
 
 bool dmr_next_window(struct dmr_core *core, u64 from, u64 *first, u64 *last)

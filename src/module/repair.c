@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "repair.h"
+#include "claim.h"
 #include "map.h"
 #include "persist.h"
 #include "relocate.h"
@@ -21,21 +22,43 @@
 #define DMR_MAX_ASIDE		64
 
 /**
+ * enum dmr_mend - what is to be committed of a part of a write that has been written
+ * @DMR_AS_IT_IS:	nothing: it is where the map has it
+ * @DMR_ELSEWHERE:	it is on other sectors of the spare now
+ * @DMR_THERE:		it is where it was on the spare, and neither lost nor pending now
+ * @DMR_SOUND:		it is on main, and not pending now
+ */
+enum dmr_mend { DMR_AS_IT_IS, DMR_ELSEWHERE, DMR_THERE, DMR_SOUND };
+
+/**
  * struct dmr_repair - a part of a write that needs a place
  * @core:	the core
  * @bio:	the write
  * @from:	first main sector
  * @to:		first behind the last; what is done at a time may be less
- * @whole:	the entry of the table that covers @from, or NULL
- * @split:	how it is divided
+ * @error:	how it ends if there is no place
+ * @claim:	while the change lock is let go of, nobody else changes where they are
+ * @whole:	the entry of the table that covers @from, or NULL; looked up again when
+ *		the lock was let go of
+ * @mend:	what is to be committed when it is written ...
+ * @mid:	... and with DMR_ELSEWHERE, the remap
+ * @node:	in core->commits
+ * @over:	it was committed, or that has failed ...
+ * @status:	... how
  */
 struct dmr_repair {
 	struct dmr_core		*core;
 	struct bio		*bio;
 	u64			from;
 	u64			to;
+	blk_status_t		error;
+	struct dmr_span		claim;
 	struct dmr_remap	*whole;
-	struct dmr_split	split;
+	enum dmr_mend		mend;
+	struct dmr_remap	*mid;
+	struct list_head	node;
+	bool			over;
+	blk_status_t		status;
 };
 
 bool dmr_medium_error(blk_status_t status)
@@ -201,19 +224,19 @@ static blk_status_t dmr_repair_io(const struct dmr_repair *rp, struct block_devi
 }
 
 static blk_status_t dmr_repair_verify(const struct dmr_repair *rp, u64 at,
-				      struct block_device *bdev, u64 sector, u64 sectors)
+				      struct block_device *bdev, u64 sector, u64 sectors,
+				      struct dmr_verify_buffer *buffer)
 {
-	struct dmr_core *core = rp->core;
 	int r;
 
 	/* A copy, for its pages may change. */
-	dmr_verify_copy(rp->bio, at, core->copy, sectors);
-	r = dmr_sync_io(bdev, REQ_OP_WRITE | REQ_FUA, sector, core->copy, sectors);
+	dmr_verify_copy(rp->bio, at, buffer->out, sectors);
+	r = dmr_sync_io(bdev, REQ_OP_WRITE | REQ_FUA, sector, buffer->out, sectors);
 	if (!r)
-		r = dmr_read_sync(core, bdev, sector, sectors);
+		r = dmr_sync_io(bdev, REQ_OP_READ, sector, buffer->in, sectors);
 	if (r)
 		return errno_to_blk_status(r);
-	return memcmp(core->copy, core->check, sectors << SECTOR_SHIFT) ? BLK_STS_MEDIUM :
+	return memcmp(buffer->out, buffer->in, sectors << SECTOR_SHIFT) ? BLK_STS_MEDIUM :
 									  BLK_STS_OK;
 }
 
@@ -222,25 +245,57 @@ static blk_status_t dmr_repair_verified(const struct dmr_repair *rp,
 					struct block_device *bdev, u64 sector)
 {
 	blk_status_t status = BLK_STS_OK;
-	struct dmr_verified v;
+	struct dmr_verify_buffer *buffer;
+	struct dmr_span span;
 	u64 sectors;
 
-	dmr_verify_begin(rp->core, &v, rp->from, rp->to);
+	buffer = dmr_verify_begin(rp->core, &span, rp->from, rp->to);
 	for (u64 at = rp->from; at < rp->to && !status; at += sectors, sector += sectors) {
 		sectors = min_t(u64, rp->to - at, DMR_VERIFY_SECTORS);
-		status = dmr_repair_verify(rp, at, bdev, sector, sectors);
+		status = dmr_repair_verify(rp, at, bdev, sector, sectors, buffer);
 	}
-	dmr_verify_end(rp->core, &v);
+	dmr_verify_end(rp->core, &span, buffer);
 	return status;
 }
 
-/* As `set verify` has it of all writes. */
-static blk_status_t dmr_repair_put(const struct dmr_repair *rp, struct block_device *bdev,
-				   u64 sector)
+/* The entry that covers @from. Return: where it ends to cover, at most @to. */
+static u64 dmr_repair_look(struct dmr_repair *rp)
 {
-	if (rp->core->verify == DMR_VERIFY_ALL)
-		return dmr_repair_verified(rp, bdev, sector);
-	return dmr_repair_io(rp, bdev, sector, 0);
+	struct dmr_run run;
+
+	rcu_read_lock();
+	dmr_table_lookup(&dmr_map_of(rp->core)->table, rp->from, rp->to, &run);
+	rcu_read_unlock();
+	rp->whole = run.remap;
+	return run.end;
+}
+
+/*
+ * Write the part, and read it back if `set verify` has it so: of all writes, or of those to
+ * pending sectors. That takes its time: others have the lock meanwhile. When it is written
+ * it waits for its commit, before it has the lock again: see dmr_repair_commit().
+ */
+static blk_status_t dmr_repair_put(struct dmr_repair *rp, struct block_device *bdev,
+				   u64 sector, enum dmr_verify verify, enum dmr_mend mend)
+{
+	struct dmr_core *core = rp->core;
+	blk_status_t status;
+
+	mutex_unlock(&core->change);
+	if (READ_ONCE(core->verify) >= verify)
+		status = dmr_repair_verified(rp, bdev, sector);
+	else
+		status = dmr_repair_io(rp, bdev, sector,
+				       verify == DMR_VERIFY_PENDING ? REQ_FUA : 0);
+	rp->mend = mend;
+	if (!status && mend != DMR_AS_IT_IS) {
+		spin_lock(&core->claim_lock);
+		list_add_tail(&rp->node, &core->commits);
+		spin_unlock(&core->claim_lock);
+	}
+	dmr_change_lock(core);
+	dmr_repair_look(rp);
+	return status;
 }
 
 static struct dmr_change dmr_change_of(u8 type, u64 main, u64 spare, u64 len)
@@ -311,10 +366,243 @@ static bool dmr_repair_aside(struct dmr_core *core, struct dmr_remap *mid)
 }
 
 /*
+ *----------------------------------------------------------------
+ * Changing the map
+ *----------------------------------------------------------------
+ */
+
+static u64 dmr_repair_place(const struct dmr_repair *rp)
+{
+	return rp->whole->ext.start + (rp->from - rp->whole->start);
+}
+
+static bool dmr_repair_mapped(const struct dmr_repair *rp)
+{
+	return rp->whole && !(rp->whole->ext.flags & DMR_HOLE);
+}
+
+/* What stays of the entry that is there, and what comes in the place of the rest. */
+static void dmr_repair_divide(struct dmr_repair *rp, struct dmr_split *split)
+{
+	struct dmr_remap *whole = rp->whole;
+	u64 end = dmr_remap_end(whole);
+
+	*split = (struct dmr_split) { .whole = whole, .mid = rp->mid };
+	if (whole->start < rp->from) {
+		split->left = dmr_reserve_take(rp->core);
+		dmr_part_init(split->left, whole, whole->start, rp->from);
+	}
+	if (rp->to < end) {
+		split->right = dmr_reserve_take(rp->core);
+		dmr_part_init(split->right, whole, rp->to, end);
+	}
+	split->place = dmr_reserve_take(rp->core);
+	dmr_part_init(split->place, whole, rp->from, rp->to);
+	if (rp->mend == DMR_THERE)
+		split->mid = split->place;
+	split->mid->ext.flags = 0;
+}
+
+static void dmr_repair_told(const struct dmr_repair *rp, bool main)
+{
+	struct dmr_core *core = rp->core;
+
+	trace_dmr_relocate(core, rp->from, rp->mid->ext.start, rp->to - rp->from);
+	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
+	dmr_count(core, DMR_STAT_SPENT, rp->to - rp->from);
+	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written %s: now on the spare%s",
+		     dm_device_name(core->md), rp->from, rp->to - 1,
+		     main ? "there" : "to the spare", main ? "" : " elsewhere");
+	dmr_core_event(core);
+}
+
+static void dmr_repair_publish(struct dmr_repair *rp)
+{
+	struct dmr_core *core = rp->core;
+	struct dmr_map *map = dmr_map_of(core);
+	struct dmr_split split;
+	bool mapped;
+
+	dmr_repair_look(rp);
+	mapped = dmr_repair_mapped(rp);
+	if (mapped) {
+		dmr_repair_divide(rp, &split);
+		if (rp->mend == DMR_ELSEWHERE)
+			dmr_put_aside(core, split.place);
+		dmr_split_publish(map, &split);
+	} else {
+		/* One that stayed would hide the remap. */
+		dmr_holes_take(core, rp->from, rp->to, NULL);
+		if (rp->mend == DMR_SOUND) {
+			dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
+			return;
+		}
+		rp->mid->ext.flags = 0;
+		dmr_map_insert(map, rp->mid);
+	}
+	dmr_core_counted(core);
+	if (rp->mend == DMR_ELSEWHERE)
+		dmr_repair_told(rp, !mapped);
+}
+
+/*
+ *----------------------------------------------------------------
+ * Commits
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Whether the commit is on disk nobody knows, and no other can be made. What is there
+ * goes on being read; a write would be lost if the commit counts: it fails instead.
+ */
+static void dmr_repair_doubt(struct dmr_repair *rp)
+{
+	struct dmr_core *core = rp->core;
+	struct dmr_map *map = dmr_map_of(core);
+	struct dmr_remap *held;
+
+	dmr_repair_look(rp);
+	held = rp->whole;
+	if (!held) {
+		held = dmr_reserve_take(core);
+		held->start = rp->from;
+		held->ext.len = rp->to - rp->from;
+		held->ext.flags = DMR_HOLE | DMR_DOUBT;
+		dmr_map_insert(map, held);
+	} else {
+		dmr_map_flags(map, held, DMR_DOUBT, 0);
+	}
+	core->doubt_held[core->nr_held] = held;
+	core->doubt_fresh[core->nr_held++] = rp->mid;
+	rp->mid = NULL;
+}
+
+void dmr_repair_settle(struct dmr_core *core)
+{
+	struct dmr_map *map = dmr_map_of(core);
+
+	while (core->nr_held) {
+		struct dmr_remap *held = core->doubt_held[--core->nr_held];
+		struct dmr_remap *fresh = core->doubt_fresh[core->nr_held];
+
+		if (fresh)
+			dmr_drop_room(core, fresh);
+		if (held->ext.flags & DMR_PENDING || !(held->ext.flags & DMR_HOLE)) {
+			/* Perhaps that of several. */
+			dmr_map_flags(map, held, 0, DMR_DOUBT);
+			continue;
+		}
+		dmr_map_remove(map, held);
+		synchronize_rcu();
+		dmr_remap_free(held);
+	}
+}
+
+/* The records of a repair. Return: how many. */
+static unsigned int dmr_repair_records(struct dmr_repair *rp, struct dmr_change *changes)
+{
+	u64 len = rp->to - rp->from, spare;
+	unsigned int nr = 0;
+
+	if (rp->mend == DMR_SOUND) {
+		changes[0] = dmr_change_of(DMR_RECORD_SOUND, rp->from, 0, len);
+		return 1;
+	}
+	dmr_repair_look(rp);
+	if (dmr_repair_mapped(rp))
+		changes[nr++] = dmr_change_of(DMR_RECORD_UNMAP, rp->from, 0, len);
+	spare = rp->mid ? rp->mid->ext.start : dmr_repair_place(rp);
+	changes[nr++] = dmr_change_of(DMR_RECORD_MAP, rp->from, spare, len);
+	if (dmr_repair_mapped(rp) && rp->mid)
+		changes[nr++] = dmr_change_of(DMR_RECORD_ASIDE, 0, dmr_repair_place(rp), len);
+	return nr;
+}
+
+/* One commit for all of them. Return: 0, or -EIO: they may be on disk if in doubt. */
+static int dmr_group_write(struct dmr_core *core, const struct list_head *group)
+{
+	struct dmr_change changes[3 * DMR_GROUP];
+	struct dmr_repair *rp;
+	unsigned int nr = 0;
+	int r;
+
+	list_for_each_entry(rp, group, node)
+		nr += dmr_repair_records(rp, changes + nr);
+	r = dmr_persist_changes(core, changes, nr);
+	/* Another half of the log may take it, where this one has not. */
+	if (r && !core->volatile_ && dmr_map_of(core)->meta.doubt &&
+	    !dmr_persist_settle(core))
+		r = dmr_persist_changes(core, changes, nr);
+	return r;
+}
+
+/* It is written down, or not. */
+static void dmr_repair_over(struct dmr_repair *rp, bool committed, bool doubt)
+{
+	rp->status = BLK_STS_OK;
+	/* That it is pending on disk, where that has failed, harms nobody. */
+	if (committed || rp->mend == DMR_SOUND) {
+		dmr_repair_publish(rp);
+	} else {
+		rp->status = rp->error;
+		if (doubt)
+			dmr_repair_doubt(rp);
+		else if (rp->mid)
+			dmr_drop_room(rp->core, rp->mid);
+	}
+	list_del(&rp->node);
+	rp->over = true;
+}
+
+/* As many as share a commit, the first to come first. */
+static void dmr_repair_group(struct dmr_core *core)
+{
+	struct dmr_repair *rp, *next;
+	unsigned int nr = 0;
+	LIST_HEAD(group);
+	bool doubt;
+	int r;
+
+	spin_lock(&core->claim_lock);
+	list_for_each_entry_safe(rp, next, &core->commits, node)
+		if (nr++ < DMR_GROUP)
+			list_move_tail(&rp->node, &group);
+	spin_unlock(&core->claim_lock);
+	/* What others have left in doubt is not on disk. */
+	r = dmr_persist_settle(core);
+	doubt = !r;
+	if (!r)
+		r = dmr_group_write(core, &group);
+	doubt = doubt && r && !core->volatile_ && dmr_map_of(core)->meta.doubt;
+	list_for_each_entry_safe(rp, next, &group, node)
+		dmr_repair_over(rp, !r, doubt);
+	dmr_core_resize(core);
+	if (!r)
+		dmr_persist_mend(core);
+}
+
+/*
+ * What is written becomes the map's, durably; with it all others that have come as far, and
+ * wait for the lock. Or one of those has done it for us.
+ */
+static blk_status_t dmr_repair_commit(struct dmr_repair *rp)
+{
+	while (!rp->over)
+		dmr_repair_group(rp->core);
+	return rp->status;
+}
+
+/*
+ *----------------------------------------------------------------
+ * A place for a write
+ *----------------------------------------------------------------
+ */
+
+/*
  * Write the part, or the beginning of it, to free sectors of the spare. Blocks that do
  * not take it are put aside.
  */
-static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t error)
+static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
 
@@ -323,12 +611,13 @@ static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t err
 		blk_status_t status;
 
 		if (!mid)
-			return error;
-		status = dmr_repair_put(rp, dmr_map_of(core)->bdev, mid->ext.start);
-		if (!status) {
-			rp->split.mid = mid;
+			return rp->error;
+		rp->mid = mid;
+		status = dmr_repair_put(rp, dmr_map_of(core)->bdev, mid->ext.start,
+					DMR_VERIFY_ALL, DMR_ELSEWHERE);
+		if (!status)
 			return BLK_STS_OK;
-		}
+		rp->mid = NULL;
 		if (!dmr_medium_error(status)) {
 			dmr_drop_room(core, mid);
 			return status;
@@ -343,198 +632,20 @@ static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp, blk_status_t err
 			.opf = REQ_OP_WRITE, .status = status,
 		});
 		if (!dmr_repair_aside(core, mid))
-			return error;
+			return rp->error;
 		i++;
 	}
-	return error;
-}
-
-/*
- *----------------------------------------------------------------
- * Changing the map
- *----------------------------------------------------------------
- */
-
-/* The objects for what stays of the entry that is there. */
-static void dmr_repair_divide(struct dmr_repair *rp, bool elsewhere)
-{
-	struct dmr_split *split = &rp->split;
-	struct dmr_remap *whole = rp->whole;
-	u64 end = dmr_remap_end(whole);
-
-	split->whole = whole;
-	if (whole->start < rp->from) {
-		split->left = dmr_reserve_take(rp->core);
-		dmr_part_init(split->left, whole, whole->start, rp->from);
-	}
-	if (rp->to < end) {
-		split->right = dmr_reserve_take(rp->core);
-		dmr_part_init(split->right, whole, rp->to, end);
-	}
-	split->place = split->mid;
-	if (elsewhere) {
-		split->place = dmr_reserve_take(rp->core);
-		dmr_part_init(split->place, whole, rp->from, rp->to);
-		split->place->ext.flags = DMR_ASIDE;
-	}
-}
-
-static int dmr_repair_commit(const struct dmr_repair *rp)
-{
-	const struct dmr_split *split = &rp->split;
-	const struct dmr_remap *mid = split->mid;
-	struct dmr_change changes[3];
-	unsigned int nr = 0;
-
-	if (split->whole)
-		changes[nr++] = dmr_change_of(DMR_RECORD_UNMAP, mid->start, 0, mid->ext.len);
-	changes[nr++] = dmr_change_of(DMR_RECORD_MAP, mid->start, mid->ext.start,
-				      mid->ext.len);
-	if (split->whole && split->place != mid)
-		changes[nr++] = dmr_change_of(DMR_RECORD_ASIDE, 0, split->place->ext.start,
-					      split->place->ext.len);
-	return dmr_persist_changes(rp->core, changes, nr);
-}
-
-/*
- * Whether the commit is on disk nobody knows, and no other can be made. What is there
- * goes on being read; a write would be lost if the commit counts: it fails instead.
- */
-static void dmr_repair_doubt(struct dmr_repair *rp)
-{
-	struct dmr_core *core = rp->core;
-	struct dmr_map *map = dmr_map_of(core);
-	struct dmr_remap *held = rp->whole;
-
-	if (!held) {
-		held = dmr_reserve_take(core);
-		held->start = rp->from;
-		held->ext.len = rp->to - rp->from;
-		held->ext.flags = DMR_HOLE | DMR_DOUBT;
-		dmr_map_insert(map, held);
-	} else {
-		dmr_map_flags(map, held, DMR_DOUBT, 0);
-	}
-	core->doubt_held = held;
-	if (!rp->split.whole || rp->split.place != rp->split.mid) {
-		core->doubt_fresh = rp->split.mid;
-		rp->split.mid = NULL;
-	}
-}
-
-void dmr_repair_settle(struct dmr_core *core)
-{
-	struct dmr_map *map = dmr_map_of(core);
-	struct dmr_remap *held = core->doubt_held;
-
-	if (!held)
-		return;
-	core->doubt_held = NULL;
-	if (core->doubt_fresh)
-		dmr_drop_room(core, core->doubt_fresh);
-	core->doubt_fresh = NULL;
-	if (held->ext.flags & DMR_PENDING || !(held->ext.flags & DMR_HOLE)) {
-		dmr_map_flags(map, held, 0, DMR_DOUBT);
-		return;
-	}
-	dmr_map_remove(map, held);
-	synchronize_rcu();
-	dmr_remap_free(held);
-}
-
-/* Nothing has changed: give back what was taken. */
-static void dmr_repair_undo(struct dmr_repair *rp)
-{
-	struct dmr_split *split = &rp->split;
-	struct dmr_remap *mid = split->mid;
-
-	if (split->left)
-		dmr_remap_free(split->left);
-	if (split->right)
-		dmr_remap_free(split->right);
-	if (split->place && split->place != mid)
-		dmr_remap_free(split->place);
-	if (!mid)
-		return;
-	if (split->place == mid)
-		dmr_remap_free(mid);
-	else
-		dmr_drop_room(rp->core, mid);
-}
-
-static void dmr_repair_publish(struct dmr_repair *rp)
-{
-	struct dmr_split *split = &rp->split;
-	struct dmr_core *core = rp->core;
-
-	split->mid->ext.flags = 0;
-	if (split->whole) {
-		if (split->place != split->mid)
-			dmr_put_aside(core, split->place);
-		dmr_split_publish(dmr_map_of(core), split);
-		dmr_core_counted(core);
-	} else {
-		/* One that stayed would hide the remap. */
-		dmr_holes_take(core, rp->from, rp->to, NULL);
-		dmr_map_insert(dmr_map_of(core), split->mid);
-		dmr_core_counted(core);
-	}
-	dmr_core_resize(core);
-	dmr_persist_mend(core);
-}
-
-/* The data is written: make it the map's, durably. */
-static blk_status_t dmr_repair_map(struct dmr_repair *rp, bool elsewhere,
-				   blk_status_t error)
-{
-	struct dmr_core *core = rp->core;
-	struct dmr_map *map = dmr_map_of(core);
-	int r;
-
-	if (rp->whole && !(rp->whole->ext.flags & DMR_HOLE))
-		dmr_repair_divide(rp, elsewhere);
-	r = dmr_repair_commit(rp);
-	/* Another half of the log may take it, where this one has not. */
-	if (r && !core->volatile_ && map->meta.doubt && !dmr_persist_settle(core))
-		r = dmr_repair_commit(rp);
-	if (!r) {
-		dmr_repair_publish(rp);
-		return BLK_STS_OK;
-	}
-	if (!core->volatile_ && map->meta.doubt)
-		dmr_repair_doubt(rp);
-	dmr_repair_undo(rp);
-	return error;
-}
-
-static u64 dmr_repair_place(const struct dmr_repair *rp)
-{
-	return rp->whole->ext.start + (rp->from - rp->whole->start);
+	return rp->error;
 }
 
 /* On the spare where it is: from now on neither lost nor pending. */
-static blk_status_t dmr_repair_there(struct dmr_repair *rp, bool verify)
+static blk_status_t dmr_repair_there(struct dmr_repair *rp, enum dmr_verify verify)
 {
-	struct dmr_core *core = rp->core;
-	struct dmr_map *map = dmr_map_of(core);
 	blk_status_t status;
 
-	status = (verify ? dmr_repair_verified : dmr_repair_put)(rp, map->bdev,
-								  dmr_repair_place(rp));
-	if (status)
-		return status;
-	rp->split = (struct dmr_split) { .mid = dmr_reserve_take(core) };
-	dmr_part_init(rp->split.mid, rp->whole, rp->from, rp->to);
-	return dmr_repair_map(rp, false, BLK_STS_IOERR);
-}
-
-static bool dmr_hole_takes(const struct dmr_repair *rp)
-{
-	struct dmr_core *core = rp->core;
-
-	if (core->verify == DMR_VERIFY_OFF)
-		return !dmr_repair_io(rp, core->main, rp->from, REQ_FUA);
-	return !dmr_repair_verified(rp, core->main, rp->from);
+	status = dmr_repair_put(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp), verify,
+				DMR_THERE);
+	return status ?: dmr_repair_commit(rp);
 }
 
 /*
@@ -544,22 +655,16 @@ static bool dmr_hole_takes(const struct dmr_repair *rp)
 static blk_status_t dmr_repair_hole(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
-	struct dmr_change change;
+	blk_status_t status;
 
-	if (!dmr_hole_takes(rp)) {
+	status = dmr_repair_put(rp, core->main, rp->from, DMR_VERIFY_PENDING, DMR_SOUND);
+	if (status && rp->to - rp->from > core->block) {
 		/* One block of them, lest the good go with the bad. */
-		if (rp->to - rp->from <= core->block)
-			return BLK_STS_MEDIUM;
 		rp->to = rp->from + core->block;
-		if (!dmr_hole_takes(rp))
-			return BLK_STS_MEDIUM;
+		status = dmr_repair_put(rp, core->main, rp->from, DMR_VERIFY_PENDING,
+					DMR_SOUND);
 	}
-	/* It is written; that it is pending on disk, should this fail, harms nobody. */
-	change = dmr_change_of(DMR_RECORD_SOUND, rp->from, 0, rp->to - rp->from);
-	dmr_persist_changes(core, &change, 1);
-	dmr_holes_take(core, rp->from, rp->to, NULL);
-	dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
-	return BLK_STS_OK;
+	return status ? BLK_STS_MEDIUM : dmr_repair_commit(rp);
 }
 
 /* Where the map has it now, if it may not have been tried there yet. */
@@ -568,31 +673,19 @@ static blk_status_t dmr_repair_here(struct dmr_repair *rp, bool tried)
 	u8 flags = rp->whole ? rp->whole->ext.flags : 0;
 
 	if (flags & DMR_LOST)
-		return dmr_repair_there(rp, false);
+		return dmr_repair_there(rp, DMR_VERIFY_ALL);
 	if (flags & DMR_HOLE)
 		return dmr_repair_hole(rp);
 	if (flags & DMR_PENDING || tried)
 		return BLK_STS_MEDIUM;
 	if (rp->whole)
-		return dmr_repair_put(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp));
-	return dmr_repair_put(rp, rp->core->main, rp->from);
-}
-
-static void dmr_repair_told(const struct dmr_repair *rp, bool main)
-{
-	struct dmr_core *core = rp->core;
-
-	trace_dmr_relocate(core, rp->from, rp->split.mid->ext.start, rp->to - rp->from);
-	dmr_count(core, DMR_STAT_AUTO_WRITES, rp->to - rp->from);
-	dmr_count(core, DMR_STAT_SPENT, rp->to - rp->from);
-	DMWARN_LIMIT("%s: main sectors %llu to %llu cannot be written %s: now on the spare%s",
-		     dm_device_name(core->md), rp->from, rp->to - 1,
-		     main ? "there" : "to the spare", main ? "" : " elsewhere");
-	dmr_core_event(core);
+		return dmr_repair_put(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp),
+				      DMR_VERIFY_ALL, DMR_AS_IT_IS);
+	return dmr_repair_put(rp, rp->core->main, rp->from, DMR_VERIFY_ALL, DMR_AS_IT_IS);
 }
 
 /* Where it is, if that is worth a try; else somewhere else. */
-static blk_status_t dmr_repair_part(struct dmr_repair *rp, blk_status_t error, bool tried)
+static blk_status_t dmr_repair_part(struct dmr_repair *rp, bool tried)
 {
 	u8 flags = rp->whole ? rp->whole->ext.flags : 0;
 	bool main = !rp->whole || flags & DMR_HOLE;
@@ -604,45 +697,47 @@ static blk_status_t dmr_repair_part(struct dmr_repair *rp, blk_status_t error, b
 	if (!dmr_medium_error(status))
 		return status;
 	if (!core->volatile_ && dmr_map_of(core)->meta.doubt)
-		return error;
+		return rp->error;
 
 	/* What the spare fails to take does not speak against main. */
 	may = main ? dmr_breaker(core, rp->to - rp->from) : core->auto_ == DMR_AUTO_ON;
-	status = error;
-	rp->split = (struct dmr_split) {};
-	if (may)
-		status = dmr_repair_elsewhere(rp, error);
+	status = may ? dmr_repair_elsewhere(rp) : rp->error;
 	/* Where it could not be read it may be written all the same. */
 	if (status && flags & DMR_PENDING && !main)
-		return dmr_repair_there(rp, true) ? error : BLK_STS_OK;
-	if (!status)
-		status = dmr_repair_map(rp, true, error);
-	if (!status)
-		dmr_repair_told(rp, main);
-	return status;
+		return dmr_repair_there(rp, DMR_VERIFY_PENDING) ? rp->error : BLK_STS_OK;
+	return status ?: dmr_repair_commit(rp);
 }
 
 /* Has it failed where the map has it now? */
 static bool dmr_repair_tried(const struct dmr_repair *rp, const struct dmr_tried *tried)
 {
-	if (!tried)
+	bool mapped = dmr_repair_mapped(rp);
+
+	if (!tried ||
+	    tried->bdev != (mapped ? dmr_map_of(rp->core)->bdev : rp->core->main))
 		return false;
-	if (!rp->whole)
-		return tried->side == DMR_MAIN;
-	return tried->side == DMR_SPARE &&
-	       tried->spare + (rp->from - tried->from) == dmr_repair_place(rp);
+	return tried->sector + (rp->from - tried->from) ==
+	       (mapped ? dmr_repair_place(rp) : rp->from);
 }
 
-/* The entry that covers the first sectors, and how far. */
-static void dmr_repair_look(struct dmr_repair *rp, u64 to)
+/*
+ * See that nobody else is at work on the sectors: the move that they are part of, or another
+ * write. Where they are is known when that is over. Return: false if the lock was let go of.
+ */
+static bool dmr_repair_alone(struct dmr_repair *rp, bool *verb)
 {
-	struct dmr_run run;
+	struct dmr_core *core = rp->core;
 
-	rcu_read_lock();
-	dmr_table_lookup(&dmr_map_of(rp->core)->table, rp->from, to, &run);
-	rcu_read_unlock();
-	rp->whole = run.remap;
-	rp->to = run.end;
+	if (!*verb && (core->closing || (rp->whole && dmr_moves(core, rp->whole)))) {
+		mutex_unlock(&core->change);
+		dmr_verb_lock(core);
+		*verb = true;
+		return false;
+	}
+	if (!dmr_claimed(core, rp->from, rp->to))
+		return true;
+	dmr_claim_wait(core, rp->from, rp->to, false);
+	return false;
 }
 
 blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
@@ -653,24 +748,23 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 
 	dmr_change_lock(core);
 	while (from < to && !status) {
-		struct dmr_repair rp = { .core = core, .bio = bio, .from = from };
+		struct dmr_repair rp = {
+			.core = core, .bio = bio, .from = from, .to = to, .error = error,
+		};
 
 		status = error;
 		if (core->readonly || dmr_persist_settle(core))
 			break;
-		dmr_repair_look(&rp, to);
-		if (rp.whole && dmr_moves(core, rp.whole)) {
-			/* Where it is going to be is known when that is over. */
-			mutex_unlock(&core->change);
-			dmr_verb_lock(core);
-			verb = true;
-			status = BLK_STS_OK;
+		status = BLK_STS_OK;
+		rp.to = dmr_repair_look(&rp);
+		if (!dmr_repair_alone(&rp, &verb))
 			continue;
-		}
+		dmr_claim(core, &rp.claim, rp.from, rp.to);
 		/* What is written now a migration has to copy again. */
 		if (rp.whole && rp.whole->ext.flags & DMR_LEAVING)
 			dmr_map_flags(dmr_map_of(core), rp.whole, 0, DMR_LEAVING);
-		status = dmr_repair_part(&rp, error, dmr_repair_tried(&rp, tried));
+		status = dmr_repair_part(&rp, dmr_repair_tried(&rp, tried));
+		dmr_unclaim(core, &rp.claim);
 		from = rp.to;
 	}
 	dmr_core_notice(core);
@@ -756,7 +850,7 @@ static bool dmr_note_reads(struct dmr_core *core, u64 sector, bool *readable)
 	mutex_unlock(&core->change);
 	*readable = dmr_readable(core, sector);
 	dmr_change_lock(core);
-	return !core->doubt_held;
+	return !core->nr_held;
 }
 
 /* No write that came before they were pending is on its way any more: read again. */
@@ -808,9 +902,12 @@ static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 	mutex_unlock(&core->change);
 	r = dmr_core_quiesce(core, true);
 	dmr_change_lock(core);
-	if (r)
+	if (r || core->nr_held)
 		return;
 	dmr_pending_check(core, from, to);
+	/* It was not looked at then, and must not rest. */
+	if (core->nr_held)
+		return;
 	if (news)
 		dmr_pending_commit(core, from, to);
 	else
@@ -830,9 +927,9 @@ static void dmr_note_mapped(struct dmr_core *core, u64 from, u64 to)
 
 		if (!dmr_note_reads(core, from, &readable))
 			break;
-		/* What was written since may be somewhere else. */
+		/* What was written since may be somewhere else, or is about to be. */
 		if (readable || dmr_spare_sector(core, from) != spare ||
-		    !dmr_spare_alive(core))
+		    dmr_claimed(core, from, from + core->block) || !dmr_spare_alive(core))
 			continue;
 		before = map->pending;
 		if (dmr_pending_set(core, from, from + core->block) ||
@@ -849,7 +946,8 @@ static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
 {
 	struct dmr_run run;
 
-	for (; from < to; from = run.end) {
+	/* What a doubt holds must stay as it is. */
+	for (; from < to && !core->nr_held; from = run.end) {
 		rcu_read_lock();
 		dmr_table_lookup(&dmr_map_of(core)->table, from, to, &run);
 		rcu_read_unlock();
@@ -906,10 +1004,13 @@ static void dmr_note_work(struct work_struct *work)
 		/* It may be of another table. */
 		if (note.to > core->len || (note.from | note.to) & (core->block - 1))
 			continue;
+		/* Who writes there now finds out by himself. */
+		if (dmr_claimed(core, note.from, note.to))
+			continue;
 		if (note.weak && dmr_note_weak(core, note.from, note.to) != -EIO)
 			continue;
 		/* Unless it is the commit that failed. */
-		if (!core->doubt.nr)
+		if (!core->doubt.nr && !core->nr_held)
 			dmr_note_pending(core, note.from, note.to);
 	}
 	dmr_core_notice(core);
@@ -945,15 +1046,18 @@ int dmr_repair_init(struct dmr_core *core)
 	core->breaker = DMR_BREAKER_DEFAULT;
 	core->rest = DMR_REST_DEFAULT;
 	core->budget = DMR_BUDGET_DEFAULT;
-	dmr_verify_init(core);
+	spin_lock_init(&core->claim_lock);
+	INIT_LIST_HEAD(&core->claims);
+	INIT_LIST_HEAD(&core->commits);
 	spin_lock_init(&core->note_lock);
 	INIT_WORK(&core->note_work, dmr_note_work);
 	INIT_WORK(&core->refill, dmr_refill_work);
 
+	if (dmr_verify_init(core))
+		return -ENOMEM;
 	core->check = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
 	core->look = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
-	core->copy = kmalloc(DMR_VERIFY_SECTORS << SECTOR_SHIFT, GFP_KERNEL);
-	if (!core->check || !core->look || !core->copy)
+	if (!core->check || !core->look)
 		goto bad;
 	/* Many at a time: a slow one delays no other. */
 	core->mender = alloc_workqueue("dm-remap-v4-mend", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
@@ -963,9 +1067,9 @@ int dmr_repair_init(struct dmr_core *core)
 	return 0;
 
 bad:
-	kfree(core->copy);
 	kfree(core->look);
 	kfree(core->check);
+	dmr_verify_exit(core);
 	return -ENOMEM;
 }
 
@@ -977,9 +1081,9 @@ void dmr_repair_exit(struct dmr_core *core)
 	while (core->nr_reserve)
 		dmr_remap_free(core->reserve[--core->nr_reserve]);
 	/* What is held is in the table. */
-	if (core->doubt_fresh)
-		dmr_drop_room(core, core->doubt_fresh);
-	kfree(core->copy);
+	while (core->nr_held--)
+		if (core->doubt_fresh[core->nr_held])
+			dmr_drop_room(core, core->doubt_fresh[core->nr_held]);
 	kfree(core->look);
 	kfree(core->check);
 }

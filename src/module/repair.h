@@ -14,21 +14,21 @@
 #ifndef DMR_REPAIR_H
 #define DMR_REPAIR_H
 
-#include "route.h"
+#include "core.h"
 
 /* Is it the medium that fails? No other error is anything for us. */
 bool dmr_medium_error(blk_status_t status);
 
 /**
  * struct dmr_tried - where a part of a write was sent, and has failed
- * @side:	DMR_MAIN or DMR_SPARE; any other says that it is not known
+ * @bdev:	the device, main or a spare; NULL: it is not known
+ * @sector:	its first sector there
  * @from:	first main sector
- * @spare:	with DMR_SPARE: its spare sector
  */
 struct dmr_tried {
-	enum dmr_side	side;
-	u64		from;
-	u64		spare;
+	struct block_device	*bdev;
+	u64			sector;
+	u64			from;
 };
 
 /**

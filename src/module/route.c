@@ -15,9 +15,7 @@
  * @old:	of a write to both sides: the child for the old side, which keeps
  *		what the two share; else NULL
  * @mirror:	the two sides are two spares
- * @node:	in move.duals
- * @start:	first main sector
- * @end:	first behind the last
+ * @span:	what is written, in move.duals
  * @left:	how many of the two are on their way
  * @bio:	must be last
  */
@@ -27,9 +25,7 @@ struct dmr_child {
 	struct percpu_ref	*ref;
 	struct dmr_child	*old;
 	bool			mirror;
-	struct list_head	node;
-	u64			start;
-	u64			end;
+	struct dmr_span		span;
 	atomic_t		left;
 	struct bio		bio;
 };
@@ -301,10 +297,10 @@ static void dmr_dual_end(struct bio *bio)
 	else if (bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
 		m->error = bio->bi_status;
 	else if (m->nr_lost && !old->mirror && !bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
-		dmr_rewritten(m, old->start, old->end);
+		dmr_rewritten(m, old->span.from, old->span.to);
 	last = atomic_dec_and_test(&old->left);
 	if (last)
-		list_del(&old->node);
+		list_del(&old->span.node);
 	spin_unlock_irqrestore(&m->lock, flags);
 
 	if (!ours)
@@ -357,15 +353,12 @@ static bool dmr_dual_start(struct dmr_core *core, struct dmr_child *dual,
 			   struct bio *parent)
 {
 	struct dmr_move *m = &core->move;
-	const struct dmr_child *other;
-	bool alone = true;
+	bool alone;
 
 	spin_lock_irq(&m->lock);
-	list_for_each_entry(other, &m->duals, node)
-		if (dual->start < other->end && other->start < dual->end)
-			alone = false;
+	alone = !dmr_spans_meet(&m->duals, dual->span.from, dual->span.to);
 	if (alone)
-		list_add_tail(&dual->node, &m->duals);
+		list_add_tail(&dual->span.node, &m->duals);
 	else
 		bio_list_add(&m->waiting, parent);
 	spin_unlock_irq(&m->lock);
@@ -391,8 +384,8 @@ static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
 	spare->bio.bi_end_io = dmr_dual_end;
 	old->mirror = mirror;
 	old->ref = ref;
-	old->start = start;
-	old->end = route->end;
+	old->span.from = start;
+	old->span.to = route->end;
 	atomic_set(&old->left, 2);
 
 	if (!dmr_dual_start(core, old, parent)) {

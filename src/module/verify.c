@@ -5,20 +5,8 @@
 #include <linux/bio.h>
 #include <linux/mempool.h>
 
-#define DMR_VERIFY_BYTES (DMR_VERIFY_SECTORS << SECTOR_SHIFT)
-
 /* Buffers that are there without memory: any number of writes can take turns. */
 #define DMR_VERIFY_BUFFERS 2
-
-/**
- * struct dmr_verify_buffer - a write, and what reads back of it
- * @out:	what is written
- * @in:		what is read
- */
-struct dmr_verify_buffer {
-	u8	out[DMR_VERIFY_BYTES];
-	u8	in[DMR_VERIFY_BYTES];
-};
 
 void dmr_verify_copy(struct bio *bio, u64 sector, void *data, unsigned int sectors)
 {
@@ -58,33 +46,34 @@ static blk_status_t dmr_verify_read(struct dmr_core *core, u64 from, u64 to, voi
 	return status == BLK_STS_AGAIN ? BLK_STS_MEDIUM : status;
 }
 
-/* No other is under way there: what that has written would look like a lie. */
-static bool dmr_verify_alone(struct dmr_core *core, struct dmr_verified *v)
+static bool dmr_verify_alone(struct dmr_core *core, struct dmr_span *span)
 {
-	struct dmr_verified *other;
-	bool alone = true;
+	bool alone;
 
 	spin_lock(&core->verify_lock);
-	list_for_each_entry(other, &core->verifying, node)
-		if (v->from < other->to && other->from < v->to)
-			alone = false;
+	alone = !dmr_spans_meet(&core->verifying, span->from, span->to);
 	if (alone)
-		list_add(&v->node, &core->verifying);
+		list_add(&span->node, &core->verifying);
 	spin_unlock(&core->verify_lock);
 	return alone;
 }
 
-void dmr_verify_begin(struct dmr_core *core, struct dmr_verified *v, u64 from, u64 to)
+struct dmr_verify_buffer *dmr_verify_begin(struct dmr_core *core, struct dmr_span *span,
+					   u64 from, u64 to)
 {
-	v->from = from;
-	v->to = to;
-	wait_event(core->wait, dmr_verify_alone(core, v));
+	span->from = from;
+	span->to = to;
+	/* Without a buffer, which those that it waits for may want. */
+	wait_event(core->wait, dmr_verify_alone(core, span));
+	return mempool_alloc(core->verify_pool, GFP_NOIO);
 }
 
-void dmr_verify_end(struct dmr_core *core, struct dmr_verified *v)
+void dmr_verify_end(struct dmr_core *core, struct dmr_span *span,
+		    struct dmr_verify_buffer *buffer)
 {
+	mempool_free(buffer, core->verify_pool);
 	spin_lock(&core->verify_lock);
-	list_del(&v->node);
+	list_del(&span->node);
 	spin_unlock(&core->verify_lock);
 	wake_up_all(&core->wait);
 }
@@ -93,20 +82,17 @@ blk_status_t dmr_verify_write(struct dmr_core *core, struct bio *bio, u64 from, 
 {
 	size_t bytes = (to - from) << SECTOR_SHIFT;
 	struct dmr_verify_buffer *b;
-	struct dmr_verified v;
+	struct dmr_span span;
 	blk_status_t status;
 	bool same;
 
-	/* Without a buffer, which those that it waits for may want. */
-	dmr_verify_begin(core, &v, from, to);
-	b = mempool_alloc(core->verify_pool, GFP_NOIO);
+	b = dmr_verify_begin(core, &span, from, to);
 	dmr_verify_copy(bio, from, b->out, to - from);
 	status = dmr_write_own(core, bio, from, b->out, bytes);
 	if (!status)
 		status = dmr_verify_read(core, from, to, b->in);
 	same = status || !memcmp(b->out, b->in, bytes);
-	mempool_free(b, core->verify_pool);
-	dmr_verify_end(core, &v);
+	dmr_verify_end(core, &span, b);
 	if (same)
 		return status;
 
@@ -119,24 +105,14 @@ blk_status_t dmr_verify_write(struct dmr_core *core, struct bio *bio, u64 from, 
 	return BLK_STS_MEDIUM;
 }
 
-int dmr_verify_set(struct dmr_core *core, enum dmr_verify verify)
-{
-	if (verify == DMR_VERIFY_ALL && !core->verify_pool)
-		core->verify_pool =
-			mempool_create_kmalloc_pool(DMR_VERIFY_BUFFERS,
-						    sizeof(struct dmr_verify_buffer));
-	if (verify == DMR_VERIFY_ALL && !core->verify_pool)
-		return -ENOMEM;
-	/* Whoever sees it finds the pool, which stays. */
-	smp_store_release(&core->verify, verify);
-	return 0;
-}
-
-void dmr_verify_init(struct dmr_core *core)
+int dmr_verify_init(struct dmr_core *core)
 {
 	core->verify = DMR_VERIFY_PENDING;
 	spin_lock_init(&core->verify_lock);
 	INIT_LIST_HEAD(&core->verifying);
+	core->verify_pool = mempool_create_kmalloc_pool(DMR_VERIFY_BUFFERS,
+							sizeof(struct dmr_verify_buffer));
+	return core->verify_pool ? 0 : -ENOMEM;
 }
 
 void dmr_verify_exit(struct dmr_core *core)

@@ -23,31 +23,34 @@
 void dmr_verify_copy(struct bio *bio, u64 sector, void *data, unsigned int sectors);
 
 /**
- * struct dmr_verified - a write that is being read back
- * @node:	in core->verifying
- * @from:	first main sector
- * @to:		first behind the last
+ * struct dmr_verify_buffer - a write, and what reads back of it
+ * @out:	what is written
+ * @in:		what is read
  */
-struct dmr_verified {
-	struct list_head	node;
-	u64			from;
-	u64			to;
+struct dmr_verify_buffer {
+	u8	out[DMR_VERIFY_SECTORS << SECTOR_SHIFT];
+	u8	in[DMR_VERIFY_SECTORS << SECTOR_SHIFT];
 };
 
-/*
- * Wait for those that are under way there: what they write would look like a lie. Whoever
- * has begun must wait for no lock, and for no buffer of those who have not.
+/**
+ * dmr_verify_begin - begin to write, and to read back
+ * @core:	the core
+ * @span:	until dmr_verify_end(), who else writes there waits: that would look like a lie
+ * @from:	first main sector
+ * @to:		first behind the last
  *
- * Context: sleeps, also under the change lock.
+ * Context: sleeps. Whoever has begun must wait for no lock.
+ * Return: a buffer, until dmr_verify_end().
  */
-void dmr_verify_begin(struct dmr_core *core, struct dmr_verified *v, u64 from, u64 to);
-void dmr_verify_end(struct dmr_core *core, struct dmr_verified *v);
+struct dmr_verify_buffer *dmr_verify_begin(struct dmr_core *core, struct dmr_span *span,
+					   u64 from, u64 to);
+void dmr_verify_end(struct dmr_core *core, struct dmr_span *span,
+		    struct dmr_verify_buffer *buffer);
 
 /* Must it be read back? Context: any; for each bio. */
 static inline bool dmr_verify_wants(const struct dmr_core *core, enum req_op op)
 {
-	/* Who sees it finds the pool: see dmr_verify_set(). */
-	return unlikely(smp_load_acquire(&core->verify) == DMR_VERIFY_ALL) &&
+	return unlikely(READ_ONCE(core->verify) == DMR_VERIFY_ALL) &&
 	       (op == REQ_OP_WRITE || op == REQ_OP_WRITE_ZEROES);
 }
 
@@ -62,16 +65,16 @@ static inline bool dmr_verify_wants(const struct dmr_core *core, enum req_op op)
  */
 blk_status_t dmr_verify_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to);
 
-/**
- * dmr_verify_set - which writes are read back
- *
- * Context: the change lock; sleeps.
- * Return: 0 or -ENOMEM.
- */
-int dmr_verify_set(struct dmr_core *core, enum dmr_verify verify);
+/* Which writes are read back from now on. Context: the verb lock. */
+static inline void dmr_verify_set(struct dmr_core *core, enum dmr_verify verify)
+{
+	WRITE_ONCE(core->verify, verify);
+}
 
-/* Set up what belongs to it in a core; and for the end, when no bio is left. */
-void dmr_verify_init(struct dmr_core *core);
+/* Set up what belongs to it in a core. Context: sleeps. Return: 0 or -ENOMEM. */
+int dmr_verify_init(struct dmr_core *core);
+
+/* No bio is left. */
 void dmr_verify_exit(struct dmr_core *core);
 
 #endif /* DMR_VERIFY_H */

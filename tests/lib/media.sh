@@ -5,7 +5,7 @@
 
 # bad_table <disk> <what>:<from>:<length>...: a device-mapper table that is <disk> but for
 # those sectors, in order. What: r fails reads, w writes, x both, f writes now and
-# then; d drops writes; s is good, but slow.
+# then; d drops writes; s500 is good, but takes 500 ms.
 bad_table()
 {
 	local disk=$1 size at=0 bad what from len
@@ -20,7 +20,7 @@ bad_table()
 		f)	echo "$from $len flakey $disk $from 1 1 1 error_writes" ;;
 		d)	echo "$from $len flakey $disk $from 0 1000000 1 drop_writes" ;;
 		x)	echo "$from $len error" ;;
-		s)	echo "$from $len delay $disk $from 500" ;;
+		s*)	echo "$from $len delay $disk $from ${what#s}" ;;
 		esac
 		at=$((from + len))
 	done
