@@ -28,16 +28,40 @@ void dmr_unclaim(struct dmr_core *core, struct dmr_span *claim)
 	wake_up_all(&core->wait);
 }
 
-int dmr_claim_wait(struct dmr_core *core, u64 from, u64 to, bool may_stop)
+void dmr_claim_wait(struct dmr_core *core, u64 from, u64 to)
 {
-	int r = 0;
-
 	mutex_unlock(&core->change);
-	if (may_stop)
-		r = wait_event_killable(core->wait, !dmr_claimed(core, from, to) ||
-					READ_ONCE(core->stop));
-	else
-		wait_event_idle(core->wait, !dmr_claimed(core, from, to));
+	wait_event_idle(core->wait, !dmr_claimed(core, from, to));
+	dmr_change_lock(core);
+}
+
+/* Has anybody one but us? */
+static bool dmr_claim_alone(struct dmr_core *core, struct dmr_span *claim)
+{
+	bool alone;
+
+	spin_lock(&core->claim_lock);
+	list_del(&claim->node);
+	alone = !dmr_spans_meet(&core->claims, claim->from, claim->to);
+	list_add(&claim->node, &core->claims);
+	spin_unlock(&core->claim_lock);
+	return alone;
+}
+
+int dmr_claim_drain(struct dmr_core *core, u64 from, u64 to)
+{
+	struct dmr_span claim;
+	int r;
+
+	if (!dmr_claimed(core, from, to))
+		return 0;
+	dmr_claim(core, &claim, from, to);
+	mutex_unlock(&core->change);
+	r = wait_event_killable(core->wait, dmr_claim_alone(core, &claim) ||
+				READ_ONCE(core->stop));
 	mutex_lock(&core->change);
-	return r || (may_stop && READ_ONCE(core->stop)) ? -EINTR : 0;
+	if (!r && !dmr_claim_alone(core, &claim))
+		r = -EINTR;
+	dmr_unclaim(core, &claim);
+	return r ? -EINTR : 0;
 }

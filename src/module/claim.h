@@ -23,17 +23,21 @@ void dmr_claim(struct dmr_core *core, struct dmr_span *claim, u64 from, u64 to);
 /* ... until now. Context: any but interrupts. */
 void dmr_unclaim(struct dmr_core *core, struct dmr_span *claim);
 
+/* Wait until nobody has one on these. Context: the change lock, let go of meanwhile; a worker. */
+void dmr_claim_wait(struct dmr_core *core, u64 from, u64 to);
+
 /**
- * dmr_claim_wait - wait until nobody has a claim
+ * dmr_claim_drain - see that nobody has a claim
  * @core:	the core
  * @from:	first main sector
  * @to:		first behind the last
- * @may_stop:	give up for a fatal signal or a suspend; else the caller is a worker
  *
- * Context: the change lock, which is let go of meanwhile; sleeps. Another may have one by
- * now.
- * Return: 0, or -EINTR, only with @may_stop.
+ * Whoever has one is waited for, and whoever wants one meanwhile waits for us: until the
+ * change lock is let go of again nobody has.
+ *
+ * Context: both locks; that of changes is let go of meanwhile.
+ * Return: 0; -EINTR: a fatal signal, or a suspend.
  */
-int dmr_claim_wait(struct dmr_core *core, u64 from, u64 to, bool may_stop);
+int dmr_claim_drain(struct dmr_core *core, u64 from, u64 to);
 
 #endif /* DMR_CLAIM_H */

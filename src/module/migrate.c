@@ -358,7 +358,7 @@ static int dmr_mig_close(struct dmr_migration *mg)
 	struct dmr_core *core = mg->core;
 
 	core->closing = true;
-	if (dmr_claim_wait(core, 0, core->len, true))
+	if (dmr_claim_drain(core, 0, core->len))
 		return dmr_refuse(core, -EINTR, "migrate was interrupted; nothing was changed");
 	return dmr_persist_settle(core);
 }

@@ -826,24 +826,39 @@ int dmr_persist_scrub(struct dmr_core *core)
 	return dmr_persist_changes(core, &change, 1);
 }
 
+/* The last of those from @i on that follow each other in the table, with none between. */
+static size_t dmr_batch_run(struct dmr_core *core, const struct dmr_batch *batch, size_t i)
+{
+	for (; i + 1 < batch->nr; i++) {
+		cond_resched();
+		if (dmr_next(dmr_map_of(core), dmr_remap_end(batch->remaps[i])) !=
+		    batch->remaps[i + 1])
+			break;
+	}
+	return i;
+}
+
 int dmr_persist_remove(struct dmr_core *core, const struct dmr_batch *batch, u64 first,
 		       u64 last)
 {
+	u64 nr = 0;
 	int r;
 
 	if (core->volatile_)
 		return 0;
-	r = dmr_persist_begin(core, batch->nr);
+	for (size_t i = 0; i < batch->nr; i++, nr++)
+		i = dmr_batch_run(core, batch, i);
+	r = dmr_persist_begin(core, nr);
 	if (r)
 		return r;
 	for (size_t i = 0; i < batch->nr; i++) {
-		const struct dmr_remap *remap = batch->remaps[i];
-		u64 from = max(first, remap->start), to = min(last, dmr_remap_end(remap));
+		u64 from = max(first, batch->remaps[i]->start), to;
 
+		i = dmr_batch_run(core, batch, i);
+		to = min(last, dmr_remap_end(batch->remaps[i]));
 		dmr_meta_put(&dmr_map_of(core)->meta, &(struct dmr_change) {
 			.type = DMR_RECORD_UNMAP, .main = from, .len = to - from,
 		});
-		cond_resched();
 	}
 	return dmr_persist_end(core);
 }

@@ -331,10 +331,10 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
 	return r ? r : dmr_persist_settle(core);
 }
 
-/* Nobody is at work on these sectors. Lets go of the change lock until that is so. */
+/* Nobody mends a write of these sectors, nor begins to before they move. */
 static int dmr_move_alone(struct dmr_core *core, u64 first, u64 last)
 {
-	if (dmr_claim_wait(core, first, last, true))
+	if (dmr_claim_drain(core, first, last))
 		return dmr_refuse(core, -EINTR,
 				  "interrupted before main sector %llu was moved; nothing was changed",
 				  first);
@@ -408,32 +408,6 @@ static int dmr_move_commit(struct dmr_core *core, struct dmr_batch *batch)
  * Adding
  *----------------------------------------------------------------
  */
-
-/* A remap of the batch with sectors that somebody is at work on, or NULL. */
-static const struct dmr_remap *dmr_batch_claimed(struct dmr_core *core,
-						 const struct dmr_batch *batch)
-{
-	if (!dmr_claimed(core, 0, core->len))
-		return NULL;
-	for (size_t i = 0; i < batch->nr; i++) {
-		const struct dmr_remap *remap = batch->remaps[i];
-
-		if (dmr_claimed(core, remap->start, dmr_remap_end(remap)))
-			return remap;
-		cond_resched();
-	}
-	return NULL;
-}
-
-static int dmr_add_alone(struct dmr_core *core, const struct dmr_batch *batch)
-{
-	const struct dmr_remap *remap;
-	int r = 0;
-
-	while (!r && (remap = dmr_batch_claimed(core, batch)))
-		r = dmr_move_alone(core, remap->start, dmr_remap_end(remap));
-	return r;
-}
 
 /* No two remaps of the batch, and none of the table, may share a main sector. */
 static int dmr_add_check(struct dmr_core *core, const struct dmr_batch *batch)
@@ -736,7 +710,8 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how)
 	int r;
 
 	dmr_batch_sort(batch);
-	r = dmr_add_alone(core, batch);
+	r = dmr_move_alone(core, batch->remaps[0]->start,
+			   dmr_remap_end(batch->remaps[batch->nr - 1]));
 	if (!r)
 		r = dmr_add_check(core, batch);
 	for (size_t i = 0; i < batch->nr && !r; i++)
@@ -892,17 +867,35 @@ static int dmr_removal_run(struct dmr_core *core, struct dmr_removal *rm,
 	return r;
 }
 
+/* It takes remaps whole, those at its edges, too; what they are is seen with nobody there. */
+static int dmr_removal_alone(struct dmr_core *core, u64 first, u64 last)
+{
+	struct dmr_map *map = dmr_map_of(core);
+	u64 from, to;
+	int r = 0;
+
+	do {
+		const struct dmr_remap *left = dmr_mapped(map, first, first + 1);
+		const struct dmr_remap *right = dmr_mapped(map, last - 1, last);
+
+		from = left ? left->start : first;
+		to = right ? dmr_remap_end(right) : last;
+		if (!dmr_claimed(core, from, to))
+			return r;
+		r = dmr_move_alone(core, from, to);
+	} while (!r);
+	return r;
+}
+
 int dmr_remove(struct dmr_core *core, u64 first, u64 last, bool nocopy,
 	       struct dmr_removed *removed)
 {
 	struct dmr_removal rm = {};
 	int r;
 
-	while (dmr_claimed(core, first, last)) {
-		r = dmr_move_alone(core, first, last);
-		if (r)
-			return r;
-	}
+	r = dmr_removal_alone(core, first, last);
+	if (r)
+		return r;
 	r = dmr_removal_prepare(core, &rm, first, last);
 	if (r)
 		dmr_refuse(core, r, "no memory to remove main sectors %llu to %llu",

@@ -315,20 +315,38 @@ static void dmr_put_aside(struct dmr_core *core, struct dmr_remap *aside)
 		     aside->ext.start + aside->ext.len - 1);
 }
 
+/*
+ * An object for the remap. Those in the reserve that it takes to publish a group are left for
+ * that: whoever has an object waits for no other, and nobody waits with the lock.
+ */
+static struct dmr_remap *dmr_take_object(struct dmr_repair *rp)
+{
+	struct dmr_core *core = rp->core;
+	struct dmr_remap *mid = dmr_remap_alloc();
+
+	if (mid || core->nr_reserve > 3 * DMR_GROUP)
+		return mid ?: dmr_reserve_take(core);
+	mutex_unlock(&core->change);
+	mid = dmr_remap_alloc_nofail();
+	dmr_change_lock(core);
+	dmr_repair_look(rp);
+	return mid;
+}
+
 /* Take room on the spare for the first sectors of the part, as many as there is. */
 static struct dmr_remap *dmr_take_room(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
 	struct dmr_map *map = dmr_map_of(core);
-	struct dmr_remap *mid;
+	struct dmr_remap *mid = dmr_take_object(rp);
 	u64 len, start;
 
 	len = dmr_spare_find_most(&map->spare, rp->to - rp->from, core->block, &start);
-	if (!len)
+	if (!len) {
+		dmr_remap_free(mid);
 		return NULL;
+	}
 	rp->to = rp->from + len;
-
-	mid = dmr_reserve_take(core);
 	mid->start = rp->from;
 	mid->ext.start = start;
 	mid->ext.len = len;
@@ -381,13 +399,13 @@ static bool dmr_repair_mapped(const struct dmr_repair *rp)
 	return rp->whole && !(rp->whole->ext.flags & DMR_HOLE);
 }
 
-/* What stays of the entry that is there, and what comes in the place of the rest. */
+/* What stays of the remap that is there, and the part as it is there. */
 static void dmr_repair_divide(struct dmr_repair *rp, struct dmr_split *split)
 {
 	struct dmr_remap *whole = rp->whole;
 	u64 end = dmr_remap_end(whole);
 
-	*split = (struct dmr_split) { .whole = whole, .mid = rp->mid };
+	*split = (struct dmr_split) { .whole = whole };
 	if (whole->start < rp->from) {
 		split->left = dmr_reserve_take(rp->core);
 		dmr_part_init(split->left, whole, whole->start, rp->from);
@@ -398,9 +416,7 @@ static void dmr_repair_divide(struct dmr_repair *rp, struct dmr_split *split)
 	}
 	split->place = dmr_reserve_take(rp->core);
 	dmr_part_init(split->place, whole, rp->from, rp->to);
-	if (rp->mend == DMR_THERE)
-		split->mid = split->place;
-	split->mid->ext.flags = 0;
+	split->mid = split->place;
 }
 
 static void dmr_repair_told(const struct dmr_repair *rp, bool main)
@@ -427,8 +443,11 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 	mapped = dmr_repair_mapped(rp);
 	if (mapped) {
 		dmr_repair_divide(rp, &split);
-		if (rp->mend == DMR_ELSEWHERE)
+		if (rp->mend == DMR_ELSEWHERE) {
 			dmr_put_aside(core, split.place);
+			split.mid = rp->mid;
+		}
+		split.mid->ext.flags = 0;
 		dmr_split_publish(map, &split);
 	} else {
 		/* One that stayed would hide the remap. */
@@ -451,6 +470,32 @@ static void dmr_repair_publish(struct dmr_repair *rp)
  *----------------------------------------------------------------
  */
 
+/* An entry that is the part, and no more: what is beside it is not in doubt. */
+static struct dmr_remap *dmr_repair_hold(struct dmr_repair *rp)
+{
+	struct dmr_map *map = dmr_map_of(rp->core);
+	struct dmr_split split;
+	struct dmr_remap *held;
+
+	dmr_repair_look(rp);
+	if (dmr_repair_mapped(rp)) {
+		dmr_repair_divide(rp, &split);
+		held = split.mid;
+		held->ext.flags |= DMR_DOUBT;
+		dmr_split_publish(map, &split);
+		return held;
+	}
+	held = dmr_reserve_take(rp->core);
+	held->start = rp->from;
+	held->ext.len = rp->to - rp->from;
+	held->ext.flags = DMR_HOLE | DMR_DOUBT;
+	if (rp->whole)
+		held->ext.flags |= rp->whole->ext.flags & DMR_PENDING;
+	dmr_holes_take(rp->core, rp->from, rp->to, NULL);
+	dmr_map_insert(map, held);
+	return held;
+}
+
 /*
  * Whether the commit is on disk nobody knows, and no other can be made. What is there
  * goes on being read; a write would be lost if the commit counts: it fails instead.
@@ -458,23 +503,11 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 static void dmr_repair_doubt(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
-	struct dmr_map *map = dmr_map_of(core);
-	struct dmr_remap *held;
 
-	dmr_repair_look(rp);
-	held = rp->whole;
-	if (!held) {
-		held = dmr_reserve_take(core);
-		held->start = rp->from;
-		held->ext.len = rp->to - rp->from;
-		held->ext.flags = DMR_HOLE | DMR_DOUBT;
-		dmr_map_insert(map, held);
-	} else {
-		dmr_map_flags(map, held, DMR_DOUBT, 0);
-	}
-	core->doubt_held[core->nr_held] = held;
+	core->doubt_held[core->nr_held] = dmr_repair_hold(rp);
 	core->doubt_fresh[core->nr_held++] = rp->mid;
 	rp->mid = NULL;
+	dmr_core_counted(core);
 }
 
 void dmr_repair_settle(struct dmr_core *core)
@@ -488,7 +521,6 @@ void dmr_repair_settle(struct dmr_core *core)
 		if (fresh)
 			dmr_drop_room(core, fresh);
 		if (held->ext.flags & DMR_PENDING || !(held->ext.flags & DMR_HOLE)) {
-			/* Perhaps that of several. */
 			dmr_map_flags(map, held, 0, DMR_DOUBT);
 			continue;
 		}
@@ -536,20 +568,31 @@ static int dmr_group_write(struct dmr_core *core, const struct list_head *group)
 	return r;
 }
 
+/*
+ * It is good on main: that it is pending still, where the commit has failed, harms nobody. But
+ * it may be part of what a doubt holds, so it stays; and it need not rest.
+ */
+static void dmr_repair_unheard(struct dmr_repair *rp)
+{
+	dmr_repair_look(rp);
+	if (rp->whole && rp->whole->ext.flags & DMR_HOLE)
+		WRITE_ONCE(rp->whole->ext.start, 0);
+}
+
 /* It is written down, or not. */
 static void dmr_repair_over(struct dmr_repair *rp, bool committed, bool doubt)
 {
 	rp->status = BLK_STS_OK;
-	/* That it is pending on disk, where that has failed, harms nobody. */
-	if (committed || rp->mend == DMR_SOUND) {
+	if (committed)
 		dmr_repair_publish(rp);
-	} else {
+	else if (rp->mend == DMR_SOUND)
+		dmr_repair_unheard(rp);
+	else
 		rp->status = rp->error;
-		if (doubt)
-			dmr_repair_doubt(rp);
-		else if (rp->mid)
-			dmr_drop_room(rp->core, rp->mid);
-	}
+	if (rp->status && doubt)
+		dmr_repair_doubt(rp);
+	else if (rp->status && rp->mid)
+		dmr_drop_room(rp->core, rp->mid);
 	list_del(&rp->node);
 	rp->over = true;
 }
@@ -694,7 +737,8 @@ static blk_status_t dmr_repair_part(struct dmr_repair *rp, bool tried)
 	bool may;
 
 	status = dmr_repair_here(rp, tried);
-	if (!dmr_medium_error(status))
+	/* It was written there, and it is the commit that has failed? */
+	if (!dmr_medium_error(status) || rp->over)
 		return status;
 	if (!core->volatile_ && dmr_map_of(core)->meta.doubt)
 		return rp->error;
@@ -736,7 +780,7 @@ static bool dmr_repair_alone(struct dmr_repair *rp, bool *verb)
 	}
 	if (!dmr_claimed(core, rp->from, rp->to))
 		return true;
-	dmr_claim_wait(core, rp->from, rp->to, false);
+	dmr_claim_wait(core, rp->from, rp->to);
 	return false;
 }
 
@@ -853,18 +897,22 @@ static bool dmr_note_reads(struct dmr_core *core, u64 sector, bool *readable)
 	return !core->nr_held;
 }
 
-/* No write that came before they were pending is on its way any more: read again. */
-static void dmr_pending_check(struct dmr_core *core, u64 from, u64 to)
+/*
+ * No write that came before they were pending is on its way any more: read again. Return: false
+ * if not all was looked at.
+ */
+static bool dmr_pending_check(struct dmr_core *core, u64 from, u64 to)
 {
 	bool readable;
 
-	for (; from < to && !dmr_core_stopping(core); from += core->block) {
-		if (!dmr_note_reads(core, from, &readable))
-			break;
+	for (; from < to; from += core->block) {
+		if (dmr_core_stopping(core) || !dmr_note_reads(core, from, &readable))
+			return false;
 		if (readable)
 			dmr_holes_take(core, from, from + core->block, NULL);
 		cond_resched();
 	}
+	return true;
 }
 
 static void dmr_pending_commit(struct dmr_core *core, u64 from, u64 to)
@@ -902,11 +950,8 @@ static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 	mutex_unlock(&core->change);
 	r = dmr_core_quiesce(core, true);
 	dmr_change_lock(core);
-	if (r || core->nr_held)
-		return;
-	dmr_pending_check(core, from, to);
-	/* It was not looked at then, and must not rest. */
-	if (core->nr_held)
+	/* What was not looked at must not rest. */
+	if (r || core->nr_held || !dmr_pending_check(core, from, to))
 		return;
 	if (news)
 		dmr_pending_commit(core, from, to);
@@ -949,8 +994,12 @@ static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
 	/* What a doubt holds must stay as it is. */
 	for (; from < to && !core->nr_held; from = run.end) {
 		rcu_read_lock();
-		dmr_table_lookup(&dmr_map_of(core)->table, from, to, &run);
+		dmr_table_lookup(&dmr_map_of(core)->table, from,
+				 min(to, from + DMR_WINDOW_SECTORS), &run);
 		rcu_read_unlock();
+		/* Who writes there now finds out by himself. */
+		if (dmr_claimed(core, from, run.end))
+			continue;
 		if (!run.remap || run.remap->ext.flags & DMR_HOLE)
 			dmr_note_hole(core, from, run.end);
 		else if (!(run.remap->ext.flags & DMR_LOST))
@@ -966,7 +1015,9 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 	u64 len = to - from;
 	int r = -ENOMEM;
 
-	if (dmr_mapped(dmr_map_of(core), from, to) || !dmr_breaker(core, len))
+	/* Who writes there now finds out by himself. */
+	if (dmr_claimed(core, from, to) || dmr_mapped(dmr_map_of(core), from, to) ||
+	    !dmr_breaker(core, len))
 		return 0;
 	/* Now that it can be read: it may not come back another time. */
 	remap = dmr_reserve_take(core);
@@ -1003,9 +1054,6 @@ static void dmr_note_work(struct work_struct *work)
 			break;
 		/* It may be of another table. */
 		if (note.to > core->len || (note.from | note.to) & (core->block - 1))
-			continue;
-		/* Who writes there now finds out by himself. */
-		if (dmr_claimed(core, note.from, note.to))
 			continue;
 		if (note.weak && dmr_note_weak(core, note.from, note.to) != -EIO)
 			continue;
@@ -1081,9 +1129,9 @@ void dmr_repair_exit(struct dmr_core *core)
 	while (core->nr_reserve)
 		dmr_remap_free(core->reserve[--core->nr_reserve]);
 	/* What is held is in the table. */
-	while (core->nr_held--)
-		if (core->doubt_fresh[core->nr_held])
-			dmr_drop_room(core, core->doubt_fresh[core->nr_held]);
+	for (unsigned int i = 0; i < core->nr_held; i++)
+		if (core->doubt_fresh[i])
+			dmr_drop_room(core, core->doubt_fresh[i]);
 	kfree(core->look);
 	kfree(core->check);
 }

@@ -6,7 +6,9 @@
  * is written: one by way of the page cache, the others directly and at depth. Over
  * all of it remaps come and go. A part belongs to nobody: there remaps change
  * without copying, and one of them stays, whose spare sectors nobody may write.
- * With a second spare all remaps migrate from one to the other, too, and back.
+ * With a second spare all remaps migrate from one to the other, too, and back. With -b
+ * sectors of main may not take writes: what is moved there may fail, what the workers
+ * write may not.
  */
 #include "sectors.h"
 
@@ -22,7 +24,7 @@
 #define LONGEST_MS	60000
 
 static const char *main_path, *spare_path, *other_path;
-static bool persistent, formatted;
+static bool persistent, formatted, bad;
 static int main_fd, spare_fd, direct_fd, cached_fd;
 static u64 len, spare_size, owned;	/* sectors; those of the workers come first */
 static u64 guard, guard_spare, guard_len;
@@ -311,6 +313,8 @@ static int tell(const char *message, const int *may)
 			interrupted += r == -EINTR;
 			return r;
 		}
+	if (r == -EIO && bad)
+		return r;
 	if (r)
 		die("%s: %s", message, strerror(-r));
 	return 0;
@@ -699,8 +703,11 @@ int main(int argc, char **argv)
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "s:t:p")) != -1) {
+	while ((c = getopt(argc, argv, "bs:t:p")) != -1) {
 		switch (c) {
+		case 'b':
+			bad = true;
+			break;
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
 			break;
@@ -715,7 +722,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 2 && argc - optind != 3) {
-		fprintf(stderr, "usage: race [-s seed] [-t seconds] [-p] <main> <spare> [<other spare>]\n");
+		fprintf(stderr, "usage: race [-s seed] [-t seconds] [-b] [-p] <main> <spare> [<other spare>]\n");
 		return 2;
 	}
 	main_path = argv[optind];
