@@ -59,7 +59,7 @@ int dmr_claim_drain(struct dmr_core *core, u64 from, u64 to)
 	mutex_unlock(&core->change);
 	r = wait_event_killable(core->wait, dmr_claim_alone(core, &claim) ||
 				READ_ONCE(core->stop));
-	mutex_lock(&core->change);
+	dmr_change_relock(core);
 	if (!r && !dmr_claim_alone(core, &claim))
 		r = -EINTR;
 	dmr_unclaim(core, &claim);

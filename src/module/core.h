@@ -575,6 +575,16 @@ static inline void dmr_change_lock(struct dmr_core *core)
 		;
 }
 
+/* The change lock again, for a verb that has let go of it, or for a worker in its place. */
+static inline void dmr_change_relock(struct dmr_core *core)
+{
+	/* A task that is being killed could only spin. */
+	if (current->flags & PF_WQ_WORKER)
+		dmr_change_lock(core);
+	else
+		mutex_lock(&core->change);
+}
+
 /* Both locks, for a worker: a verb may take hours. */
 static inline void dmr_verb_lock(struct dmr_core *core)
 {

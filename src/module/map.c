@@ -193,11 +193,11 @@ struct dmr_remap *dmr_reserve_take(struct dmr_core *core)
 {
 	struct dmr_remap *remap = dmr_remap_alloc();
 
-	if (!remap && core->nr_reserve) {
-		remap = core->reserve[--core->nr_reserve];
-		queue_work(system_unbound_wq, &core->refill);
-	}
-	return remap ? remap : dmr_remap_alloc_nofail();
+	if (remap)
+		return remap;
+	queue_work(system_unbound_wq, &core->refill);
+	return core->nr_reserve ? core->reserve[--core->nr_reserve] :
+				  dmr_remap_alloc_nofail();
 }
 
 /* A hole is replaced by what is left of it, and what is not. */
@@ -282,34 +282,24 @@ void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken)
 	dmr_core_counted(core);
 }
 
-static bool dmr_hole_fits(const struct dmr_remap *hole, u64 len, unsigned int block)
-{
-	return dmr_remap_end(hole) <= len && !((hole->start | hole->ext.len) & (block - 1));
-}
-
 void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block)
 {
 	struct dmr_map *map = dmr_map_of(core);
-	struct dmr_batch *taken = &core->taken;
 	struct dmr_remap *hole;
 	u64 from = 0;
 
 	while ((hole = dmr_next_hole(map, from))) {
 		from = dmr_remap_end(hole);
-		/* What is held for a doubt goes when that is settled. */
-		if (hole->ext.flags & DMR_DOUBT || dmr_hole_fits(hole, len, block))
+		if (from <= len && !((hole->start | hole->ext.len) & (block - 1)))
 			continue;
+		/* What is held for a doubt goes when that is settled. */
+		if (hole->ext.flags & DMR_DOUBT) {
+			dmr_map_flags(map, hole, 0, DMR_PENDING);
+			continue;
+		}
 		dmr_map_remove(map, hole);
 		synchronize_rcu();
 		dmr_remap_free(hole);
-	}
-	for (size_t i = 0; i < taken->nr;) {
-		if (dmr_hole_fits(taken->remaps[i], len, block)) {
-			i++;
-			continue;
-		}
-		dmr_remap_free(taken->remaps[i]);
-		taken->remaps[i] = taken->remaps[--taken->nr];
 	}
 	dmr_core_counted(core);
 }

@@ -324,7 +324,7 @@ static int dmr_mig_batch(struct dmr_migration *mg)
 	/* As in a move of any kind, nobody else touches what is copied: see dmr_moves(). */
 	mutex_unlock(&core->change);
 	r = dmr_mig_copy(mg);
-	mutex_lock(&core->change);
+	dmr_change_relock(core);
 	if (!r)
 		r = dmr_mig_failed(mg);
 	dmr_batch_flags(mg->map, old, 0, r ? DMR_LEAVING | DMR_REMOVING : DMR_REMOVING);

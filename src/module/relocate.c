@@ -326,7 +326,7 @@ static int dmr_move_copy(struct dmr_core *core, const struct dmr_batch *batch,
 
 	mutex_unlock(&core->change);
 	r = dmr_move_windows(core, batch, salvage);
-	mutex_lock(&core->change);
+	dmr_change_relock(core);
 	/* It may have left a commit in doubt. */
 	return r ? r : dmr_persist_settle(core);
 }

@@ -317,7 +317,7 @@ static void dmr_put_aside(struct dmr_core *core, struct dmr_remap *aside)
 
 /*
  * An object for the remap. Those in the reserve that it takes to publish a group are left for
- * that: whoever has an object waits for no other, and nobody waits with the lock.
+ * that; who finds no other waits without the lock, so that writes can end, and free memory.
  */
 static struct dmr_remap *dmr_take_object(struct dmr_repair *rp)
 {
@@ -326,6 +326,7 @@ static struct dmr_remap *dmr_take_object(struct dmr_repair *rp)
 
 	if (mid || core->nr_reserve > 3 * DMR_GROUP)
 		return mid ?: dmr_reserve_take(core);
+	queue_work(system_unbound_wq, &core->refill);
 	mutex_unlock(&core->change);
 	mid = dmr_remap_alloc_nofail();
 	dmr_change_lock(core);
@@ -374,7 +375,8 @@ static bool dmr_repair_aside(struct dmr_core *core, struct dmr_remap *mid)
 	struct dmr_change aside = dmr_change_of(DMR_RECORD_ASIDE, 0, mid->ext.start,
 						mid->ext.len);
 
-	if (!dmr_spare_alive(core) || dmr_persist_changes(core, &aside, 1)) {
+	if (!dmr_spare_alive(core) || dmr_persist_settle(core) ||
+	    dmr_persist_changes(core, &aside, 1)) {
 		dmr_drop_room(core, mid);
 		return false;
 	}
@@ -568,30 +570,18 @@ static int dmr_group_write(struct dmr_core *core, const struct list_head *group)
 	return r;
 }
 
-/*
- * It is good on main: that it is pending still, where the commit has failed, harms nobody. But
- * it may be part of what a doubt holds, so it stays; and it need not rest.
- */
-static void dmr_repair_unheard(struct dmr_repair *rp)
-{
-	dmr_repair_look(rp);
-	if (rp->whole && rp->whole->ext.flags & DMR_HOLE)
-		WRITE_ONCE(rp->whole->ext.start, 0);
-}
-
 /* It is written down, or not. */
 static void dmr_repair_over(struct dmr_repair *rp, bool committed, bool doubt)
 {
-	rp->status = BLK_STS_OK;
-	if (committed)
+	/* That it is pending on disk, where that has failed, harms nobody. */
+	bool good = committed || rp->mend == DMR_SOUND;
+
+	rp->status = good ? BLK_STS_OK : rp->error;
+	if (good)
 		dmr_repair_publish(rp);
-	else if (rp->mend == DMR_SOUND)
-		dmr_repair_unheard(rp);
-	else
-		rp->status = rp->error;
-	if (rp->status && doubt)
+	else if (doubt)
 		dmr_repair_doubt(rp);
-	else if (rp->status && rp->mid)
+	else if (rp->mid)
 		dmr_drop_room(rp->core, rp->mid);
 	list_del(&rp->node);
 	rp->over = true;
@@ -600,6 +590,8 @@ static void dmr_repair_over(struct dmr_repair *rp, bool committed, bool doubt)
 /* As many as share a commit, the first to come first. */
 static void dmr_repair_group(struct dmr_core *core)
 {
+	/* Each may take three objects. */
+	unsigned int most = clamp(core->nr_reserve / 3, 1U, (unsigned int)DMR_GROUP);
 	struct dmr_repair *rp, *next;
 	unsigned int nr = 0;
 	LIST_HEAD(group);
@@ -608,7 +600,7 @@ static void dmr_repair_group(struct dmr_core *core)
 
 	spin_lock(&core->claim_lock);
 	list_for_each_entry_safe(rp, next, &core->commits, node)
-		if (nr++ < DMR_GROUP)
+		if (nr++ < most)
 			list_move_tail(&rp->node, &group);
 	spin_unlock(&core->claim_lock);
 	/* What others have left in doubt is not on disk. */
@@ -740,8 +732,10 @@ static blk_status_t dmr_repair_part(struct dmr_repair *rp, bool tried)
 	/* It was written there, and it is the commit that has failed? */
 	if (!dmr_medium_error(status) || rp->over)
 		return status;
-	if (!core->volatile_ && dmr_map_of(core)->meta.doubt)
+	/* Others may have left a commit in doubt meanwhile. */
+	if (dmr_persist_settle(core))
 		return rp->error;
+	dmr_repair_look(rp);
 
 	/* What the spare fails to take does not speak against main. */
 	may = main ? dmr_breaker(core, rp->to - rp->from) : core->auto_ == DMR_AUTO_ON;
@@ -950,9 +944,12 @@ static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 	mutex_unlock(&core->change);
 	r = dmr_core_quiesce(core, true);
 	dmr_change_lock(core);
-	/* What was not looked at must not rest. */
-	if (r || core->nr_held || !dmr_pending_check(core, from, to))
+	if (r || core->nr_held || !dmr_pending_check(core, from, to)) {
+		/* What was not looked at must not rest; the next failed read tells again. */
+		if (news && !core->nr_held)
+			dmr_holes_take(core, from, to, NULL);
 		return;
+	}
 	if (news)
 		dmr_pending_commit(core, from, to);
 	else
@@ -992,7 +989,7 @@ static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
 	struct dmr_run run;
 
 	/* What a doubt holds must stay as it is. */
-	for (; from < to && !core->nr_held; from = run.end) {
+	for (; from < to && !core->nr_held && !dmr_core_stopping(core); from = run.end) {
 		rcu_read_lock();
 		dmr_table_lookup(&dmr_map_of(core)->table, from,
 				 min(to, from + DMR_WINDOW_SECTORS), &run);

@@ -4,7 +4,8 @@
  * weak block moves, what cannot be read is remembered.
  *
  * A write that fails takes the change lock alone, so it waits for no verb that moves other
- * sectors; within a move it waits for the end of that. What follows a read that failed takes
+ * sectors; within a move it waits for the end of that, and before one begins for those that
+ * have failed between its first and its last sector. What follows a read that failed takes
  * its turn as a verb does. Everything is committed before the bio that needed it ends.
  *
  * The breaker: a main device that fails as a whole would eat the spare. When as many
