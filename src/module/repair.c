@@ -778,6 +778,12 @@ static bool dmr_repair_alone(struct dmr_repair *rp, bool *verb)
 	return false;
 }
 
+/* A commit is in doubt, and speaks of these sectors. */
+static bool dmr_repair_doubtful(const struct dmr_repair *rp)
+{
+	return rp->whole && (rp->whole->ext.flags & DMR_DOUBT || dmr_moves(rp->core, rp->whole));
+}
+
 blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, u64 to,
 			      blk_status_t error, const struct dmr_tried *tried)
 {
@@ -790,11 +796,13 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 			.core = core, .bio = bio, .from = from, .to = to, .error = error,
 		};
 
-		status = error;
-		if (core->readonly || dmr_persist_settle(core))
-			break;
-		status = BLK_STS_OK;
+		bool settled = !dmr_persist_settle(core);
+
 		rp.to = dmr_repair_look(&rp);
+		if (core->readonly || (!settled && dmr_repair_doubtful(&rp))) {
+			status = error;
+			break;
+		}
 		if (!dmr_repair_alone(&rp, &verb))
 			continue;
 		dmr_claim(core, &rp.claim, rp.from, rp.to);
