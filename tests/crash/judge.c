@@ -3,7 +3,7 @@
  * judge: cuts the power at every write of a recording (log.h), in many ways, and sees
  * what a module that starts anew would make of what is left.
  *
- * At each write to main or spare, the writes that are not yet durable may be there or
+ * At each write to main or a spare, the writes that are not yet durable may be there or
  * not, each for itself, and those that are there may be torn: all, none, that last
  * write torn at every sector with all others there and with none, and choices at
  * random. A sector of metadata that was just being written may also be garbage, where
@@ -21,6 +21,12 @@
  * mapped when it could not be read, or was said to be lost, may be lost: until a write of
  * it is acknowledged. What was lost never again has what was written before that.
  *
+ * Where there is a second spare all may migrate to it, and back. Both are loaded, and one
+ * may be: the one that the last acknowledged migration has led to, or where that is retired
+ * and names it, the one that a migration under way leads to. If that one is still joining,
+ * and names the first, it is repaired, and then has to load. All the rest counts for the one
+ * that is loaded; but the places that a migration under way gives are nobody's yet to know.
+ *
  * What the guest did is told by its marks (workload.c), a line each, every one begun
  * by the number of the thread:
  *
@@ -28,7 +34,7 @@
  *	begin write|fua|zero|discard <version> <sector> <sectors>
  *	begin sync|create
  *	bad <disk> <reads> <writes> <sector> <sectors>	are about to fail (recorder.c)
- *	row <main> <spare> <length> [lost]	of what is about to be "done"
+ *	row <main> <spare> <length> [lost]	of what is about to be "done"; of a migration all
  *	done, failed			what was begun last; failed: nothing has changed
  *	state <rows> <hash> <hash>	what the device shows: its list, its data
  *
@@ -44,14 +50,14 @@
 #include <sys/stat.h>
 
 #define MAX_THREADS	8
-#define MAX_ROWS	1024
+#define MAX_ROWS	4096
 #define MAX_TORN	64U	/* places where a write is torn, or all */
 #define BLOCK_SECTORS	8U
 #define BLOCK_BYTES	(BLOCK_SECTORS * SECTOR)
 #define AROUND		32U	/* good sectors may fail with bad ones so far away */
 #define UNREADABLE	UINT64_MAX
 
-static const char *const disk_names[] = { "main", "spare", "mark" };
+static const char *const disk_names[] = { "main", "spare", "next", "mark" };
 
 struct write {
 	u64		event;
@@ -86,13 +92,21 @@ struct image {
 };
 
 /* Durable; with all writes; and the one under trial, which is durable between trials. */
-static struct image durable[2], live[2], trial[2];
+static struct image durable[MARK], live[MARK], trial[MARK];
 
 /* Not durable, in order. */
 static struct {
 	struct write	**v;
 	u32		nr, room;
-} pending[2];
+} pending[MARK];
+
+/*
+ * The spare that counts; the one that a migration under way leads to, or MAIN: there is none;
+ * and the one that is loaded. The other one was given up when the last migration was acknowledged,
+ * until another is sent.
+ */
+static enum disk home = SPARE, goal, loaded = SPARE;
+static bool given_up;
 
 static struct request *requests;
 static u64 nr_requests, room_requests;
@@ -110,6 +124,7 @@ static bool first_only;
 static u64 highest_epoch, nr_halves, most_area, nr_grown;
 static u32 most_moved, most_lost, most_pending, most_aside, most_scrub;
 static u64 nr_points, nr_images, nr_wrong, nr_kernel, nr_acked, nr_flushed, nr_blank;
+static u64 nr_migrated, nr_stayed, nr_old, nr_new, nr_neither;
 static FILE *images, *expected;
 
 /*
@@ -136,7 +151,7 @@ struct thread {
 static struct thread threads[MAX_THREADS];
 static struct map acked, want;
 static struct scrub acked_scrub;
-static bool created, copy_failed;
+static bool created, other_formatted, copy_failed;
 
 /* By main sector: versions of its writes. Where a sector may be zeros is in @zero. */
 static u32 *flushed, *submitted, *done, *zero;
@@ -146,7 +161,7 @@ static u32 *flushed, *submitted, *done, *zero;
  * what could not be read: @unread; up to which write a sector is lost: @lost; and up to
  * which it was once: @stale.
  */
-static bool *loose[2], *unread, any_loose;
+static bool *loose[MARK], *unread, any_loose;
 static u32 *lost, *stale;
 
 __attribute__((format(printf, 2, 3)))
@@ -159,6 +174,11 @@ static void bad_mark(const char *line, const char *fmt, ...)
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
 	die("the mark '%.*s': %s", (int)strcspn(line, "\n"), line, why);
+}
+
+static enum disk other_spare(void)
+{
+	return home == SPARE ? NEXT : SPARE;
 }
 
 static void submit(const struct thread *t)
@@ -227,6 +247,11 @@ static void parse_message(struct thread *t, const char *line, char *words)
 		};
 	} else if (!strcmp(t->verb, "clear_all")) {
 		t->changes[t->nr_changes++] = (struct change){ 0, NOWHERE, len, false };
+	} else if (!strcmp(t->verb, "migrate")) {
+		if (goal || !live[NEXT].sectors)
+			bad_mark(line, "another one is under way, or nowhere to go");
+		goal = other_spare();
+		given_up = false;
 	} else if (strcmp(t->verb, "scrub")) {
 		bad_mark(line, "an unknown verb");
 	}
@@ -285,18 +310,46 @@ static void finish_row(const struct thread *t, const struct change *row)
 	}
 }
 
-static void finish_message(const struct thread *t, const char *line)
+static void add_rows(const struct thread *t, const char *line)
 {
-	nr_acked++;
-	if (!strcmp(t->verb, "scrub"))
-		acked_scrub = t->scrub;
-	else if (t->changes[0].spare == NOWHERE)
-		map_cut(&acked, t->changes[0].main, t->changes[0].len);
 	for (u32 i = 0; i < t->nr_rows; i++) {
 		if (!map_add(&acked, t->rows[i].main, t->rows[i].spare, t->rows[i].len))
 			bad_mark(line, "row %u is mapped already", i);
 		finish_row(t, &t->rows[i]);
 	}
+}
+
+/* The rows are all that there is, elsewhere. */
+static void finish_migration(const struct thread *t, const char *line, bool failed)
+{
+	if (!failed) {
+		map_copy(&want, &acked);
+		map_clear(&acked);
+		add_rows(t, line);
+		if (!map_same_sectors(&acked, &want))
+			bad_mark(line, "the rows are not those that had to move");
+		home = goal;
+		given_up = true;
+	}
+	nr_migrated += !failed;
+	nr_stayed += failed;
+	goal = MAIN;
+}
+
+static void finish_message(const struct thread *t, const char *line, bool failed)
+{
+	nr_acked += !failed;
+	if (!strcmp(t->verb, "migrate")) {
+		finish_migration(t, line, failed);
+		return;
+	}
+	if (failed)
+		return;
+	if (!strcmp(t->verb, "scrub"))
+		acked_scrub = t->scrub;
+	else if (t->changes[0].spare == NOWHERE)
+		map_cut(&acked, t->changes[0].main, t->changes[0].len);
+	add_rows(t, line);
 }
 
 static void finish(struct thread *t, const char *line, bool failed)
@@ -311,8 +364,7 @@ static void finish(struct thread *t, const char *line, bool failed)
 		created = true;
 		break;
 	case MESSAGE:
-		if (!failed)
-			finish_message(t, line);
+		finish_message(t, line, failed);
 		break;
 	case SYNC:
 		nr_flushed += !failed;
@@ -346,7 +398,7 @@ static u64 seen(const struct image *disks, const struct map *map, u32 s)
 	if (map->lost[s])
 		return UNREADABLE;
 	return map->to[s] == NOWHERE ? disks[MAIN].stamps[s]
-				     : disks[SPARE].stamps[map->to[s]];
+				     : disks[loaded].stamps[map->to[s]];
 }
 
 /* As workload.c tells it of a device. */
@@ -371,13 +423,21 @@ static const char *check_map(const struct map *got);
 
 static void set_trial(const struct image *from)
 {
-	for (u32 d = MAIN; d <= SPARE; d++) {
+	for (u32 d = MAIN; d < MARK; d++) {
 		memcpy(trial[d].data, from[d].data, trial[d].sectors * sizeof(*from->data));
 		memcpy(trial[d].stamps, from[d].stamps,
 		       trial[d].sectors * sizeof(*from->stamps));
 		memcpy(trial[d].event, from[d].event,
 		       trial[d].sectors * sizeof(*from->event));
 	}
+}
+
+/* As spare_load(), of one of them. */
+static int load(enum disk spare)
+{
+	loaded = spare;
+	spare_choose(trial[spare].sectors);
+	return spare_load();
 }
 
 /* The guest sees what the recording has, or one of them is wrong. */
@@ -387,7 +447,7 @@ static void check_state(const char *line, const char *state)
 	char text[80];
 
 	set_trial(live);
-	if (spare_load())
+	if (load(home))
 		bad_mark(line, "what the disks have is refused: %s", spare_said());
 	wrong = check_map(spare_map());
 	tell_state(text, live, spare_map());
@@ -416,6 +476,8 @@ static void mark_line(const char *line)
 			  &nr) == 5) {
 		if (disk >= MARK || nr > live[disk].sectors || sector > live[disk].sectors - nr)
 			bad_mark(line, "out of range");
+		if (live[NEXT].sectors)
+			bad_mark(line, "what goes bad while it migrates is not judged");
 		if (reads || writes)
 			note_bad(disk, sector, nr, reads);
 	} else if (!strncmp(line, "begin ", 6)) {
@@ -457,6 +519,8 @@ static void expect_change(const struct thread *t, const struct map *got)
 {
 	const struct change *c = t->changes;
 
+	if (!t->nr_changes)
+		return;
 	if (!strcmp(t->verb, "clear_all")) {
 		/* From the lowest up, remap by remap. */
 		u32 first = 0;
@@ -477,9 +541,9 @@ static void expect_change(const struct thread *t, const struct map *got)
 	for (; c < t->changes + t->nr_changes; c++) {
 		u32 next = c->main;
 
-		/* Of an automatic one there may be several. */
+		/* Of an automatic one there may be several, and of what has moved on. */
 		while (next < c->main + c->len && got->len[next] &&
-		       (c->spare == AUTO ||
+		       (c->spare == AUTO || loaded != home ||
 			(got->to[next] == c->spare && got->len[next] == c->len)) &&
 		       got->len[next] <= c->main + c->len - next) {
 			map_add(&want, next, got->to[next], got->len[next]);
@@ -578,6 +642,19 @@ static const char *check_scrub(const struct scrub *got)
 	return why;
 }
 
+/* Where a migration under way has put it, nobody was told yet. */
+static bool map_suits(const struct map *got)
+{
+	return loaded == home ? map_same(got, &want) : map_same_sectors(got, &want);
+}
+
+static bool sector_suits(const struct map *got, u32 s)
+{
+	if (loaded != home)
+		return (got->to[s] == NOWHERE) == (want.to[s] == NOWHERE);
+	return got->to[s] == want.to[s] && got->len[s] == want.len[s];
+}
+
 /* Returns what is wrong, or NULL. */
 static const char *check_map(const struct map *got)
 {
@@ -594,10 +671,10 @@ static const char *check_map(const struct map *got)
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
 		if (threads[i].doing == MESSAGE)
 			expect_change(&threads[i], got);
-	if (map_same(got, &want))
+	if (map_suits(got))
 		return NULL;
 	for (u32 s = 0; s < len; s++)
-		if (got->to[s] != want.to[s] || got->len[s] != want.len[s]) {
+		if (!sector_suits(got, s)) {
 			snprintf(why, sizeof(why),
 				 "main sector %u: on spare sector %d, a remap of %u; it should be %d, %u",
 				 s, (int)got->to[s], got->len[s], (int)want.to[s], want.len[s]);
@@ -693,7 +770,7 @@ static void put_sectors(struct image *image, const struct write *w, u32 first, u
 
 static bool is_metadata(const struct write *w)
 {
-	return w->disk == SPARE && w->data && !memcmp(w->data, "dmremap", 7);
+	return w->disk != MAIN && w->data && !memcmp(w->data, "dmremap", 7);
 }
 
 /*
@@ -703,7 +780,9 @@ static bool is_metadata(const struct write *w)
  */
 static bool may_be_garbage(const struct write *w)
 {
-	return created && !copy_failed && is_metadata(w);
+	bool formatted = w->disk == home ? created : other_formatted;
+
+	return formatted && !copy_failed && is_metadata(w);
 }
 
 static void put_garbage(struct image *image, const struct write *w, u32 i)
@@ -726,32 +805,40 @@ static void undo_sectors(u32 disk, u32 sector, u32 nr)
 
 /* What recovery writes on a trial. */
 static char *scratch;
-static u32 scratch_blocks[4096], nr_scratch;
+static struct {
+	enum disk	disk;
+	u32		sector;
+} scratch_blocks[4096];
+static u32 nr_scratch;
 
 static int trial_read(void *context, u64 sector, void *data, unsigned int blocks)
 {
-	if (sector > trial[SPARE].sectors ||
-	    blocks * BLOCK_SECTORS > trial[SPARE].sectors - sector)
+	const struct image *spare = &trial[loaded];
+
+	if (sector > spare->sectors || blocks * BLOCK_SECTORS > spare->sectors - sector)
 		return -EIO;
 	for (u32 i = 0; i < blocks * BLOCK_SECTORS; i++)
-		memcpy((char *)data + i * SECTOR, trial[SPARE].data[sector + i], SECTOR);
+		memcpy((char *)data + i * SECTOR, spare->data[sector + i], SECTOR);
 	return 0;
 }
 
 static int trial_write(void *context, u64 sector, const void *data, unsigned int blocks,
 		       bool durable_)
 {
+	struct image *spare = &trial[loaded];
+
 	for (unsigned int b = 0; b < blocks; b++, sector += BLOCK_SECTORS) {
 		char *to = scratch + nr_scratch * BLOCK_BYTES;
 
 		if (nr_scratch == ARRAY_SIZE(scratch_blocks))
 			return -ENOSPC;
 		memcpy(to, (const char *)data + b * BLOCK_BYTES, BLOCK_BYTES);
-		scratch_blocks[nr_scratch++] = sector;
+		scratch_blocks[nr_scratch].disk = loaded;
+		scratch_blocks[nr_scratch++].sector = sector;
 		for (u32 i = 0; i < BLOCK_SECTORS; i++) {
-			trial[SPARE].data[sector + i] = to + i * SECTOR;
-			trial[SPARE].stamps[sector + i] = get_stamp(to + i * SECTOR);
-			trial[SPARE].event[sector + i] = UINT64_MAX;
+			spare->data[sector + i] = to + i * SECTOR;
+			spare->stamps[sector + i] = get_stamp(to + i * SECTOR);
+			spare->event[sector + i] = UINT64_MAX;
 		}
 	}
 	return 0;
@@ -759,8 +846,11 @@ static int trial_write(void *context, u64 sector, const void *data, unsigned int
 
 static void undo_scratch(void)
 {
-	while (nr_scratch)
-		undo_sectors(SPARE, scratch_blocks[--nr_scratch], BLOCK_SECTORS);
+	while (nr_scratch) {
+		nr_scratch--;
+		undo_sectors(scratch_blocks[nr_scratch].disk, scratch_blocks[nr_scratch].sector,
+			     BLOCK_SECTORS);
+	}
 }
 
 /* The recording is worth little if the log never began anew, in areas that grew. */
@@ -780,24 +870,111 @@ static void note_growth(void)
 	most_scrub = max_u64(most_scrub, spare_scrub().rate);
 }
 
+__attribute__((format(printf, 2, 3)))
+static const char *refused(int r, const char *fmt, ...)
+{
+	static char why[400];
+	va_list args;
+	int at;
+
+	va_start(args, fmt);
+	at = vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	snprintf(why + at, sizeof(why) - at, ": %s: %s", strerrorname_np(-r), spare_said());
+	return why;
+}
+
+/* What loading one of two spares has returned, and its superblock. */
+struct side {
+	int		r;
+	struct super	super;
+};
+
+static struct side load_side(enum disk spare)
+{
+	int r = load(spare);
+
+	return (struct side){ r, spare_super() };
+}
+
+static bool names(const struct side *side, const struct side *peer)
+{
+	return !memcmp(side->super.peer, peer->super.uuid, sizeof(peer->super.uuid));
+}
+
+/*
+ * The old one counts. Then the other is what a migration to there has left, or one from there,
+ * as it has to be where that was acknowledged; or blank.
+ */
+static const char *check_old(const struct side *old, const struct side *other)
+{
+	bool left = other->r == -ESTALE && names(other, old);
+	bool blank = other->r == -ENODATA;
+
+	if (!other->r)
+		return "both spares are loaded";
+	if (given_up ? left && other->super.retired : left || blank)
+		return NULL;
+	return refused(other->r, "the spare that does not count is not as it was left");
+}
+
+/* The old one counts no more: what a migration leads to does, or did if it were repaired. */
+static const char *load_new(const struct side *old, const struct side *new)
+{
+	int r;
+
+	if (!goal || old->r != -ESTALE || !old->super.retired)
+		return refused(old->r, "it is refused");
+	if (!names(old, new))
+		return "the old spare is retired, and does not name the new one";
+	if (!new->r) {
+		nr_new++;
+		r = load(goal);
+		return r ? refused(r, "the new spare, loaded again") : NULL;
+	}
+	if (new->r != -ESTALE || !new->super.joining || !names(new, old))
+		return "both spares are refused, and the new one is not joining";
+	nr_neither++;
+	load(goal);
+	r = spare_join();
+	if (!r)
+		r = load(goal);
+	return r ? refused(r, "the new spare, repaired") : NULL;
+}
+
+/* Load the one that counts. Returns what is wrong, or NULL. */
+static const char *load_trial(void)
+{
+	struct side old, other;
+	int r;
+
+	if (!trial[NEXT].sectors) {
+		r = load(home);
+		return r ? refused(r, "it is refused") : NULL;
+	}
+	other = load_side(other_spare());
+	old = load_side(home);
+	if (old.r)
+		return load_new(&old, &other);
+	nr_old += !!goal;
+	return check_old(&old, &other);
+}
+
 /* Returns what is wrong with the trial, or NULL. */
 static const char *judge_trial(void)
 {
 	const struct map *got = spare_map();
-	static char why[320];
 	const char *wrong;
 	struct scrub scrub;
-	int r = spare_load();
+	int r;
 
-	if (r == -ENODATA && !created) {
+	if (!created && load(home) == -ENODATA) {
 		nr_blank++;
 		return NULL;
 	}
-	if (r) {
-		snprintf(why, sizeof(why), "it is refused: %s: %s", strerrorname_np(-r),
-			 spare_said());
-		return why;
-	}
+	wrong = load_trial();
+	if (wrong)
+		return wrong;
 	note_growth();
 	scrub = spare_scrub();
 	wrong = check_map(got);
@@ -814,11 +991,8 @@ static const char *judge_trial(void)
 		map_copy(&want, got);
 		r = spare_load();
 	}
-	if (r) {
-		snprintf(why, sizeof(why), "it does not recover: %s: %s", strerrorname_np(-r),
-			 spare_said());
-		return why;
-	}
+	if (r)
+		return refused(r, "it does not recover");
 	if (!map_same(got, &want))
 		return "another map is loaded after recovery";
 	return check_data(got);
@@ -854,7 +1028,7 @@ static void judge(const struct write *w, const char *fmt, ...)
 static void undo_all(void)
 {
 	undo_scratch();
-	for (u32 d = MAIN; d <= SPARE; d++)
+	for (u32 d = MAIN; d < MARK; d++)
 		for (u32 i = 0; i < pending[d].nr; i++)
 			undo_sectors(d, pending[d].v[i]->sector, pending[d].v[i]->nr);
 }
@@ -862,7 +1036,7 @@ static void undo_all(void)
 /* All that is pending, or nothing, and @nr sectors of the last; the next one garbage. */
 static void try_torn(struct write *w, bool others, u32 nr, bool spoiled)
 {
-	for (u32 d = MAIN; d <= SPARE; d++)
+	for (u32 d = MAIN; d < MARK; d++)
 		for (u32 i = 0; i < pending[d].nr && others; i++)
 			if (pending[d].v[i] != w)
 				put_sectors(&trial[d], pending[d].v[i], 0, pending[d].v[i]->nr);
@@ -880,7 +1054,7 @@ static void put_random(struct random *r)
 	static const u32 percent[] = { 50, 10, 90, 98 };
 	u32 keep = percent[below(r, 4)], torn = below(r, 3) ? 0 : below(r, 100);
 
-	for (u32 d = MAIN; d <= SPARE; d++)
+	for (u32 d = MAIN; d < MARK; d++)
 		for (u32 i = 0; i < pending[d].nr; i++) {
 			const struct write *w = pending[d].v[i];
 
@@ -927,11 +1101,19 @@ static void for_kernel(const struct write *w)
 	undo_all();
 }
 
+static bool has_super(enum disk spare)
+{
+	int r = load(spare);
+
+	return !r || r == -ESTALE;
+}
+
 static void cut_point(struct write *w)
 {
 	u32 step = w->nr > MAX_TORN ? w->nr / MAX_TORN : 1;
 
 	nr_points++;
+	other_formatted = trial[NEXT].sectors && has_super(other_spare());
 	for (u32 k = 0; k <= w->nr; k = k == w->nr ? k + 1 : min_u64(k + step, w->nr)) {
 		try_torn(w, true, k, false);
 		try_torn(w, false, k, false);
@@ -1231,12 +1413,13 @@ static void set_up(const char *path)
 		die("%s is no recording", path);
 	log_at += sizeof(*head);
 	len = head->sectors[MAIN];
-	for (u32 d = MAIN; d <= SPARE; d++) {
+	for (u32 d = MAIN; d < MARK; d++) {
 		image_init(&durable[d], head->sectors[d]);
 		image_init(&live[d], head->sectors[d]);
 		image_init(&trial[d], head->sectors[d]);
 		loose[d] = zalloc(head->sectors[d], sizeof(*loose[d]));
-		base_disk(d);
+		if (head->sectors[d])
+			base_disk(d);
 	}
 	memset(garbage, 0xa5, sizeof(garbage));
 	scratch = zalloc(ARRAY_SIZE(scratch_blocks), BLOCK_BYTES);
@@ -1266,6 +1449,11 @@ static int summary(void)
 	if (any_loose)
 		printf("# of the medium: at most %u sectors moved by themselves, %u lost, %u pending, %u aside, %s scrub\n",
 		       most_moved, most_lost, most_pending, most_aside, most_scrub ? "a" : "no");
+	if (live[NEXT].sectors)
+		printf("# migrations: %llu acknowledged, %llu refused; under way: %llu images with the old spare, %llu with the new one, %llu with neither before repair\n",
+		       (unsigned long long)nr_migrated, (unsigned long long)nr_stayed,
+		       (unsigned long long)nr_old, (unsigned long long)nr_new,
+		       (unsigned long long)nr_neither);
 	printf("# %llu events, %llu points, %llu images (%llu blank), %llu for the kernel\n",
 	       (unsigned long long)nr_requests, (unsigned long long)nr_points,
 	       (unsigned long long)nr_images, (unsigned long long)nr_blank,

@@ -13,7 +13,8 @@
 
 #define LOG_MAGIC	0x72637265636f7264ULL
 
-enum disk { MAIN, SPARE, MARK, DISKS };
+/* Those before MARK lose what is not durable. NEXT, for migrations, may have no sectors. */
+enum disk { MAIN, SPARE, NEXT, MARK, DISKS };
 
 /**
  * struct log_head - how large the disks are

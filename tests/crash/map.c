@@ -39,12 +39,25 @@ void map_copy(struct map *map, const struct map *from)
 	memcpy(map->pending, from->pending, from->sectors);
 }
 
+static bool map_same_medium(const struct map *a, const struct map *b)
+{
+	return !memcmp(a->lost, b->lost, a->sectors) &&
+	       !memcmp(a->pending, b->pending, a->sectors);
+}
+
 bool map_same(const struct map *a, const struct map *b)
 {
 	return !memcmp(a->to, b->to, a->sectors * sizeof(*a->to)) &&
 	       !memcmp(a->len, b->len, a->sectors * sizeof(*a->len)) &&
-	       !memcmp(a->lost, b->lost, a->sectors) &&
-	       !memcmp(a->pending, b->pending, a->sectors);
+	       map_same_medium(a, b);
+}
+
+bool map_same_sectors(const struct map *a, const struct map *b)
+{
+	for (uint32_t s = 0; s < a->sectors; s++)
+		if ((a->to[s] == NOWHERE) != (b->to[s] == NOWHERE))
+			return false;
+	return map_same_medium(a, b);
 }
 
 bool map_any(const struct map *map, uint32_t main, uint32_t len)

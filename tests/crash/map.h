@@ -28,6 +28,8 @@ void map_init(struct map *map, uint32_t sectors);
 void map_clear(struct map *map);
 void map_copy(struct map *map, const struct map *from);
 bool map_same(const struct map *a, const struct map *b);
+/* As map_same(), but wherever on the spare it is, and in whatever parts. */
+bool map_same_sectors(const struct map *a, const struct map *b);
 /* False when some of it is mapped already. */
 bool map_add(struct map *map, uint32_t main, uint32_t spare, uint32_t len);
 /* The sectors of a remap from @main on are another from there on. */

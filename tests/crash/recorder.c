@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's disks, as an nbdkit plugin: exports "main", "spare" and "mark", kept in
- * memory. What they are told goes to one log, in one order (log.h), and the disk
- * claims a volatile write cache: judge.c makes of the log what a power cut could
- * have left.
+ * The guest's disks, as an nbdkit plugin: exports "main", "spare", "mark" and perhaps
+ * "next", the spare to migrate to, kept in memory. What they are told goes to one log,
+ * in one order (log.h), and the disk claims a volatile write cache: judge.c makes of
+ * the log what a power cut could have left.
  *
  * For that to be sound, the log must never call durable what the guest could not
  * count on, nor the other way round:
@@ -37,11 +37,11 @@
  *
  * Parameters:
  *   log=FILE          where to
- *   main=MIB spare=MIB
+ *   main=MIB spare=MIB next=MIB
  *   from=DIRECTORY    DIRECTORY/main and /spare have the contents; else sectors of
  *                     main have stamps and the spare zeros
  *   seed=N            of the delays
- *   stop=N            the power fails at the N-th write to main or spare: nothing later
+ *   stop=N            the power fails at the N-th write to main or a spare: nothing later
  *                     is logged or answered, and nbdkit ends
  *   fail=N mend=M     from the N-th to the M-th write, writes of metadata to the upper
  *                     half of spare fail; one in two is done all the same
@@ -60,7 +60,7 @@
 #define HELD_US		1500
 #define ALWAYS		255
 
-static const char *const names[DISKS] = { "main", "spare", "mark" };
+static const char *const names[DISKS] = { "main", "spare", "next", "mark" };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *disks[DISKS];
@@ -89,6 +89,8 @@ static int recorder_config(const char *key, const char *value)
 		head.sectors[MAIN] = n << 11;
 	} else if (!strcmp(key, "spare")) {
 		head.sectors[SPARE] = n << 11;
+	} else if (!strcmp(key, "next")) {
+		head.sectors[NEXT] = n << 11;
 	} else if (!strcmp(key, "seed")) {
 		rnd.state = n;
 	} else if (!strcmp(key, "stop")) {
@@ -136,7 +138,7 @@ static int recorder_get_ready(void)
 		bad_writes[d] = calloc(head.sectors[d], 1);
 		if (!disks[d] || !bad_reads[d] || !bad_writes[d])
 			return -1;
-		if (from && d != MARK && read_disk(d))
+		if (from && d != MARK && head.sectors[d] && read_disk(d))
 			return -1;
 	}
 	for (uint64_t s = 0; s < head.sectors[MAIN] && !from; s++)
@@ -281,7 +283,7 @@ static void *recorder_open(int readonly)
 	const char *name = nbdkit_export_name();
 
 	for (intptr_t d = 0; d < DISKS; d++)
-		if (name && !strcmp(name, names[d]))
+		if (name && !strcmp(name, names[d]) && head.sectors[d])
 			return (void *)(d + 1);
 	nbdkit_error("no export %s", name);
 	return NULL;

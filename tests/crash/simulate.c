@@ -251,7 +251,9 @@ static void sync_disks(void)
 int main(int argc, char **argv)
 {
 	static const struct spare_io io = { meta_read, meta_write, NULL };
-	struct log_head head = { LOG_MAGIC, { MAIN_SECTORS, SPARE_SECTORS, 2048 } };
+	struct log_head head = {
+		LOG_MAGIC, { [MAIN] = MAIN_SECTORS, [SPARE] = SPARE_SECTORS, [MARK] = 2048 },
+	};
 	u64 steps, grown = 0, halves = 0, most = 0, epoch;
 	unsigned int area;
 

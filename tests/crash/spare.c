@@ -58,6 +58,11 @@ void spare_init(u32 main_sectors, u32 spare_sectors, const struct spare_io *io)
 		abort();
 }
 
+void spare_choose(u32 spare_sectors)
+{
+	size = spare_sectors;
+}
+
 int spare_load(void)
 {
 	int r;
@@ -69,10 +74,32 @@ int spare_load(void)
 			 owner.m.len);
 		r = -EUCLEAN;
 	}
+	if (r == -ESTALE)
+		snprintf(owner.said, sizeof(owner.said), "it is %s",
+			 owner.m.moving == DMR_SUPER_RETIRED ? "retired" : "joining");
 	if (!r)
 		r = owner_replay(&owner);
 	take_map();
 	return r;
+}
+
+struct super spare_super(void)
+{
+	struct super super = {
+		.joining = owner.m.moving == DMR_SUPER_JOINING,
+		.retired = owner.m.moving == DMR_SUPER_RETIRED,
+	};
+
+	memcpy(super.uuid, owner.m.uuid, sizeof(super.uuid));
+	memcpy(super.peer, owner.m.peer, sizeof(super.peer));
+	return super;
+}
+
+int spare_join(void)
+{
+	int r = owner_replay(&owner);
+
+	return r ? r : dmr_meta_join(&owner.m);
 }
 
 int spare_recover(void)

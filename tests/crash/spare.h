@@ -18,12 +18,25 @@ struct spare_io {
 
 /* One of a process. */
 void spare_init(uint32_t main_sectors, uint32_t spare_sectors, const struct spare_io *io);
+/* It is a disk of so many sectors that @io has from now on. */
+void spare_choose(uint32_t spare_sectors);
 
 /*
  * Load what is there. Returns 0; -ENODATA for a blank spare, with an empty map; or
  * why it is refused, and spare_said() has a sentence.
  */
 int spare_load(void);
+/* What its superblock said of a migration when it was loaded, or refused with -ESTALE. */
+struct super {
+	bool joining, retired;
+	uint8_t uuid[16], peer[16];
+};
+struct super spare_super(void);
+/*
+ * Refused as joining: what `dmremap repair --from` does when the other one names it. Returns
+ * 0, and it is to be loaded again, or an errno.
+ */
+int spare_join(void);
 /* What the module does next, before any change: write what is lacking. */
 int spare_recover(void);
 int spare_format(uint64_t seed);
