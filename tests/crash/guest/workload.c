@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * workload <main> <spare> <mark>: what is recorded (see judge.c for the marks). Changes
+ * workload <main> <spare> <mark> [<next>]: what is recorded (see judge.c for the marks). Changes
  * of the map, by one thread or by two that have a half of the device each, beside
  * threads that write; then the device is removed and made anew, and so on. The map
  * fills until its metadata has to grow, and empties again.
@@ -11,6 +11,9 @@
  * With -f sectors of both disks go bad all the while (recorder.c), and come good again when
  * the device is made anew; there is more room than what fails could take, so that no
  * write may fail.
+ *
+ * With a second spare, <next>, one more thread migrates to there, and back, and so on, while
+ * the others go on.
  */
 #define _GNU_SOURCE
 #include "state.h"
@@ -20,6 +23,7 @@
 #define NAME		"crash"
 #define MAP_THREADS	2
 #define WRITERS		2
+#define MOVER		(MAP_THREADS + WRITERS)
 #define STRIPE		32U		/* sectors that are one writer's */
 #define HOT		256U		/* where most of it happens, of a region */
 #define MAX_BATCH	200U
@@ -37,10 +41,10 @@ struct thread {
 	bool		fill;
 };
 
-static const char *main_path, *spare_path, *option = "";
+static const char *main_path, *spare_path, *next_path, *option = "";
 static int mark_fd, data_fd;
 static u32 len, most = 2200, changes = 60, cycles = 4;
-static struct thread threads[MAP_THREADS + WRITERS];
+static struct thread threads[MAP_THREADS + WRITERS + 1];
 static u32 spare_len;
 static bool faulty;
 static bool mapped[MAX_LEN];
@@ -48,6 +52,10 @@ static u32 of_batch[MAX_LEN];		/* which thread is about to add it, and 1 */
 static _Atomic u32 version;
 static _Atomic long tokens;
 static _Atomic u32 changing;		/* threads that change the map */
+static _Atomic u32 changed;		/* times that they did */
+static _Atomic bool migrating;
+/* Held by who writes down what all of the map is, and shared by those who change it. */
+static pthread_rwlock_t listing;
 
 /*
  * Marks
@@ -276,6 +284,7 @@ static void *change_map(void *context)
 		/* One thread, lest what is acknowledged is another's. */
 		if (faulty && !t->id && one_in(&t->rnd, 6))
 			scrub(t);
+		pthread_rwlock_rdlock(&listing);
 		switch (below(&t->rnd, 8)) {
 		case 0:
 		case 1:
@@ -292,8 +301,55 @@ static void *change_map(void *context)
 		default:
 			remove_some(t);
 		}
+		pthread_rwlock_unlock(&listing);
+		changed++;
 	}
 	changing--;
+	return NULL;
+}
+
+/*
+ * Another spare
+ */
+
+static void row_moved(void *context, const u32 *row)
+{
+	mark(context, "row %u %u %u%s", row[0], row[1], row[2], row[3] ? " lost" : "");
+}
+
+/* What others have changed since is in the rows, and was acknowledged before they are. */
+static void migrate(struct thread *t)
+{
+	const char *was = spare_path;
+	char message[64];
+	int r;
+
+	snprintf(message, sizeof(message), "migrate %s", next_path);
+	migrating = true;
+	r = send(t, message);
+	migrating = false;
+	pthread_rwlock_wrlock(&listing);
+	if (!r) {
+		each_row(NAME, 0, len, row_moved, t);
+		spare_path = next_path;
+		next_path = was;
+	}
+	answer(t, r);
+	pthread_rwlock_unlock(&listing);
+}
+
+static void *migrate_map(void *context)
+{
+	u32 from = 0;
+
+	while (changing) {
+		if (changed - from < changes / 2) {
+			usleep(1000);
+			continue;
+		}
+		migrate(context);
+		from = changed;
+	}
 	return NULL;
 }
 
@@ -361,17 +417,29 @@ static void sync_data(struct thread *t)
 	answer(t, 0);
 }
 
+/* So many for each change, most while it is being made; of a migration to its last moment. */
+static bool may_go_on(void)
+{
+	if (migrating) {
+		usleep(2000);
+		return true;
+	}
+	if (tokens-- > 0)
+		return true;
+	tokens++;
+	usleep(200);
+	return false;
+}
+
 static void *write_data(void *context)
 {
 	struct thread *t = context;
 	char *buf = io_buffer(STRIPE * SECTOR);
 
-	/* So many for each change, most while it is being made. */
 	while (changing) {
-		if (tokens-- <= 0) {
-			tokens++;
-			usleep(200);
-		} else if (one_in(&t->rnd, 6)) {
+		if (!may_go_on())
+			continue;
+		if (one_in(&t->rnd, migrating ? 3 : 6)) {
 			sync_data(t);
 		} else if (faulty && one_in(&t->rnd, 3)) {
 			read_some(t, buf);
@@ -415,6 +483,7 @@ static void create(struct thread *t)
 static void run(u32 nr_changing)
 {
 	changing = nr_changing;
+	changed = 0;
 	tokens = 0;
 	for (u32 i = 0; i < nr_changing; i++) {
 		threads[i].first = len / nr_changing * i;
@@ -423,10 +492,24 @@ static void run(u32 nr_changing)
 	}
 	for (u32 i = MAP_THREADS; i < MAP_THREADS + WRITERS; i++)
 		pthread_create(&threads[i].pthread, NULL, write_data, &threads[i]);
+	if (next_path)
+		pthread_create(&threads[MOVER].pthread, NULL, migrate_map, &threads[MOVER]);
 	for (u32 i = 0; i < nr_changing; i++)
 		pthread_join(threads[i].pthread, NULL);
 	for (u32 i = MAP_THREADS; i < MAP_THREADS + WRITERS; i++)
 		pthread_join(threads[i].pthread, NULL);
+	if (next_path)
+		pthread_join(threads[MOVER].pthread, NULL);
+}
+
+/* Who waits to list is not passed by those who come later. */
+static void init_listing(void)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&listing, &attr);
 }
 
 int main(int argc, char **argv)
@@ -459,12 +542,13 @@ int main(int argc, char **argv)
 			argc = 0;
 		}
 	}
-	if (argc - optind != 3) {
-		fprintf(stderr, "usage: workload [-s seed] [-f] [-n changes a cycle] [-c cycles] [-m most remaps] [-o table option] <main> <spare> <mark>\n");
+	if (argc - optind != 3 && (argc - optind != 4 || faulty)) {
+		fprintf(stderr, "usage: workload [-s seed] [-f] [-n changes a cycle] [-c cycles] [-m most remaps] [-o table option] <main> <spare> <mark> [<next>, not with -f]\n");
 		return 2;
 	}
 	main_path = argv[optind];
 	spare_path = argv[optind + 1];
+	next_path = argv[optind + 3];
 	mark_fd = open_device(argv[optind + 2], O_RDWR | O_DIRECT);
 	fd = open_device(main_path, O_RDONLY);
 	len = device_sectors(fd);
@@ -474,6 +558,7 @@ int main(int argc, char **argv)
 	close(fd);
 	if (len > MAX_LEN)
 		die("main is too large");
+	init_listing();
 	for (u32 i = 0; i < ARRAY_SIZE(threads); i++) {
 		threads[i].id = i;
 		threads[i].rnd.state = seed * 16 + i;
