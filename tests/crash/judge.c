@@ -107,6 +107,8 @@ static struct {
  */
 static enum disk home = SPARE, goal, loaded = SPARE;
 static bool given_up;
+/* Does a kernel take @home, and the other one, in a table? */
+static bool home_taken, other_taken;
 
 static struct request *requests;
 static u64 nr_requests, room_requests;
@@ -950,10 +952,13 @@ static const char *load_trial(void)
 
 	if (!trial[NEXT].sectors) {
 		r = load(home);
+		home_taken = !r;
 		return r ? refused(r, "it is refused") : NULL;
 	}
 	other = load_side(other_spare());
 	old = load_side(home);
+	home_taken = !old.r;
+	other_taken = !other.r || other.r == -ENODATA;
 	if (old.r)
 		return load_new(&old, &other);
 	nr_old += !!goal;
@@ -969,6 +974,8 @@ static const char *judge_trial(void)
 	int r;
 
 	if (!created && load(home) == -ENODATA) {
+		home_taken = true;
+		other_taken = true;
 		nr_blank++;
 		return NULL;
 	}
@@ -1072,6 +1079,15 @@ static void put_random(struct random *r)
 		}
 }
 
+static u64 image_bytes(void)
+{
+	u64 bytes = BLOCK_BYTES;
+
+	for (u32 d = MAIN; d < MARK; d++)
+		bytes += (u64)trial[d].sectors * SECTOR;
+	return bytes;
+}
+
 static void write_disk(FILE *f, u64 offset, const struct image *image)
 {
 	for (u32 s = 0; s < image->sectors; s++) {
@@ -1083,22 +1099,47 @@ static void write_disk(FILE *f, u64 offset, const struct image *image)
 	}
 }
 
+/* As load-images.c reads it: where it ends up there, the next begins. */
+static void write_image(void)
+{
+	const enum disk disks[] = { MAIN, home, other_spare() };
+	u64 at = nr_kernel * image_bytes();
+
+	if (fseeko(images, at, SEEK_SET) ||
+	    fprintf(images, "%u %u %u\n", len, trial[home].sectors,
+		    trial[other_spare()].sectors) < 0)
+		die("cannot write an image: %s", strerror(errno));
+	at += BLOCK_BYTES;
+	for (u32 i = 0; i < ARRAY_SIZE(disks); i++) {
+		write_disk(images, at, &trial[disks[i]]);
+		at += (u64)trial[disks[i]].sectors * SECTOR;
+	}
+}
+
 /* What a kernel is to make of it is what metadata.c does, and that is judged, too. */
 static void for_kernel(const struct write *w)
 {
-	u64 size = (u64)(len + trial[SPARE].sectors) * SECTOR;
 	u64 wrong = nr_wrong;
 	char text[80];
 
 	put_random(&rnd);
-	write_disk(images, nr_kernel * size, &trial[MAIN]);
-	write_disk(images, nr_kernel * size + (u64)len * SECTOR, &trial[SPARE]);
+	write_image();
 	judge(w, "a choice for the kernel");
 	if (wrong == nr_wrong) {
 		tell_state(text, trial, spare_map());
-		fprintf(expected, "%llu %s\n", (unsigned long long)nr_kernel++, text);
+		fprintf(expected, "%llu %s%s %s\n", (unsigned long long)nr_kernel++,
+			home_taken ? "taken" : "refused",
+			!trial[NEXT].sectors ? "" : other_taken ? " taken" : " refused",
+			text);
 	}
 	undo_all();
+}
+
+/* Where one spare gives way to the other there are few points, and all are wanted. */
+static bool is_for_kernel(const struct write *w)
+{
+	return nr_points % every == 0 ||
+	       (goal && is_metadata(w) && !memcmp(w->data, "dmremap4", 8));
 }
 
 static bool has_super(enum disk spare)
@@ -1129,7 +1170,7 @@ static void cut_point(struct write *w)
 		judge(w, "a choice at random (%llx)", (unsigned long long)seed);
 		undo_all();
 	}
-	if (every && nr_points % every == 0)
+	if (every && is_for_kernel(w))
 		for_kernel(w);
 }
 
@@ -1395,7 +1436,7 @@ static void open_images(void)
 
 static void close_images(void)
 {
-	if (ftruncate(fileno(images), nr_kernel * (len + trial[SPARE].sectors) * SECTOR) ||
+	if (fflush(images) || ftruncate(fileno(images), nr_kernel * image_bytes()) ||
 	    fclose(images) || fclose(expected))
 		die("cannot write %s: %s", images_path, strerror(errno));
 }
