@@ -18,7 +18,9 @@
  *    counts too, though the guest may not know it yet: that errs on the lenient side.
  *    Requests are held for a while between their arrival and their end, which makes
  *    this grain of leniency rare: a flush sent before the writes it is to cover have
- *    been answered finds them unfinished in the log, and covers none of them.
+ *    been answered finds them unfinished in the log, and covers none of them. A
+ *    superblock and the flush that follows it take long, so that others write and
+ *    flush between the steps of a migration.
  *  - What a flush covers is durable when its end is logged, not before. FUA likewise,
  *    for the one write. (virtio-blk has no FUA: the guest's kernel sends a write and
  *    then a flush.)
@@ -58,6 +60,7 @@
 
 #define MARK_BYTES	(1 << 20)
 #define HELD_US		1500
+#define SUPER_US	20000
 #define ALWAYS		255
 
 static const char *const names[DISKS] = { "main", "spare", "next", "mark" };
@@ -69,6 +72,7 @@ static struct log_head head = { .magic = LOG_MAGIC };
 static const char *from;
 static char *log_path;
 static FILE *log_file;
+static bool slow_flush[DISKS];
 static uint64_t nr_events, nr_writes, stop = UINT64_MAX, fail = UINT64_MAX, mend;
 static struct random rnd;
 
@@ -174,13 +178,20 @@ static void power_cut(void)
 	_exit(fflush(log_file) ? 1 : 0);
 }
 
+static uint64_t held_us(bool slow)
+{
+	if (slow)
+		return SUPER_US / 2 + below(&rnd, SUPER_US / 2);
+	return one_in(&rnd, 2) ? below(&rnd, HELD_US) : 0;
+}
+
 /* A request has been carried out; its answer may go out in a while. */
-static void finish_request(enum disk disk, uint64_t number, uint16_t flags)
+static void finish_request(enum disk disk, uint64_t number, uint16_t flags, bool slow)
 {
 	uint64_t us;
 
 	pthread_mutex_lock(&lock);
-	us = one_in(&rnd, 2) ? below(&rnd, HELD_US) : 0;
+	us = held_us(slow);
 	pthread_mutex_unlock(&lock);
 	if (us && disk != MARK)
 		usleep(us);
@@ -228,6 +239,11 @@ static bool is_metadata(enum disk disk, const char *data)
 	return disk == SPARE && data && !memcmp(data, "dmremap", 7);
 }
 
+static bool is_super(enum disk disk, const char *data)
+{
+	return (disk == SPARE || disk == NEXT) && data && !memcmp(data, "dmremap4", 8);
+}
+
 static bool is_to_fail(enum disk disk, const char *data, uint32_t count, uint64_t offset)
 {
 	if (is_metadata(disk, data))
@@ -261,10 +277,11 @@ static int change(enum disk disk, const void *data, uint32_t count, uint64_t off
 		data ? EVENT_WRITE : EVENT_ZERO, disk,
 		flags & NBDKIT_FLAG_FUA ? EVENT_FUA : 0, count, offset,
 	};
+	bool fails, slow = is_super(disk, data);
 	uint64_t number;
-	bool fails;
 
 	pthread_mutex_lock(&lock);
+	slow_flush[disk] |= slow;
 	fails = !discard && is_to_fail(disk, data, count, offset);
 	if (fails && !(is_metadata(disk, data) && one_in(&rnd, 2)))
 		e.flags |= EVENT_FAILED;
@@ -274,7 +291,7 @@ static int change(enum disk disk, const void *data, uint32_t count, uint64_t off
 	if (disk != MARK && ++nr_writes == stop)
 		power_cut();
 	pthread_mutex_unlock(&lock);
-	finish_request(disk, number, fails ? EVENT_FAILED : 0);
+	finish_request(disk, number, fails ? EVENT_FAILED : 0, slow);
 	return fails ? failed() : 0;
 }
 
@@ -337,11 +354,14 @@ static int recorder_flush(void *handle, uint32_t flags)
 {
 	enum disk disk = disk_of(handle);
 	uint64_t number;
+	bool slow;
 
 	pthread_mutex_lock(&lock);
 	number = put_event((struct event){ EVENT_FLUSH, disk, 0, 0, 0 }, NULL);
+	slow = slow_flush[disk];
+	slow_flush[disk] = false;
 	pthread_mutex_unlock(&lock);
-	finish_request(disk, number, 0);
+	finish_request(disk, number, 0, slow);
 	return 0;
 }
 
