@@ -126,7 +126,7 @@ static bool first_only;
 static u64 highest_epoch, nr_halves, most_area, nr_grown;
 static u32 most_moved, most_lost, most_pending, most_aside, most_scrub;
 static u64 nr_points, nr_images, nr_wrong, nr_kernel, nr_acked, nr_flushed, nr_blank;
-static u64 nr_migrated, nr_stayed, nr_old, nr_new, nr_neither;
+static u64 nr_migrated, nr_interrupted, nr_old, nr_new, nr_neither;
 static FILE *images, *expected;
 
 /*
@@ -334,7 +334,7 @@ static void finish_migration(const struct thread *t, const char *line, bool fail
 		given_up = true;
 	}
 	nr_migrated += !failed;
-	nr_stayed += failed;
+	nr_interrupted += failed;
 	goal = MAIN;
 }
 
@@ -1491,8 +1491,8 @@ static int summary(void)
 		printf("# of the medium: at most %u sectors moved by themselves, %u lost, %u pending, %u aside, %s scrub\n",
 		       most_moved, most_lost, most_pending, most_aside, most_scrub ? "a" : "no");
 	if (live[NEXT].sectors)
-		printf("# migrations: %llu acknowledged, %llu refused; under way: %llu images with the old spare, %llu with the new one, %llu with neither before repair\n",
-		       (unsigned long long)nr_migrated, (unsigned long long)nr_stayed,
+		printf("# migrations: %llu acknowledged, %llu interrupted; under way: %llu images with the old spare, %llu with the new one, %llu with neither before repair\n",
+		       (unsigned long long)nr_migrated, (unsigned long long)nr_interrupted,
 		       (unsigned long long)nr_old, (unsigned long long)nr_new,
 		       (unsigned long long)nr_neither);
 	printf("# %llu events, %llu points, %llu images (%llu blank), %llu for the kernel\n",

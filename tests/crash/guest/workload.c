@@ -13,7 +13,7 @@
  * write may fail.
  *
  * With a second spare, <next>, one more thread migrates to there, and back, and so on, while
- * the others go on.
+ * the others go on, or now and then interrupt it.
  */
 #define _GNU_SOURCE
 #include "state.h"
@@ -53,7 +53,7 @@ static _Atomic u32 version;
 static _Atomic long tokens;
 static _Atomic u32 changing;		/* threads that change the map */
 static _Atomic u32 changed;		/* times that they did */
-static _Atomic bool migrating;
+static _Atomic bool migrating, unwanted;
 /* Held by who writes down what all of the map is, and shared by those who change it. */
 static pthread_rwlock_t listing;
 
@@ -119,6 +119,8 @@ static int send(struct thread *t, const char *message)
 	r = dm_send(NAME, 0, message, &reply);
 	/* What has failed may be remapped already, or not be moved back. */
 	if (faulty && (r == -EIO || r == -EEXIST))
+		return r;
+	if (next_path && r == -EINTR)
 		return r;
 	if (r && r != -EBUSY && r != -ENOSPC)
 		die("%s: %s", message, strerror(-r));
@@ -265,6 +267,13 @@ static void clear_all(struct thread *t)
 	answer(t, r);
 }
 
+/* A suspend ends a migration, or whatever takes long. */
+static void interrupt(void)
+{
+	must("suspend", dm_suspend(NAME, 0));
+	must("resume", dm_resume(NAME));
+}
+
 static void *change_map(void *context)
 {
 	struct thread *t = context;
@@ -284,6 +293,8 @@ static void *change_map(void *context)
 		/* One thread, lest what is acknowledged is another's. */
 		if (faulty && !t->id && one_in(&t->rnd, 6))
 			scrub(t);
+		if (unwanted && !t->id && one_in(&t->rnd, 4))
+			interrupt();
 		pthread_rwlock_rdlock(&listing);
 		switch (below(&t->rnd, 8)) {
 		case 0:
@@ -326,7 +337,9 @@ static void migrate(struct thread *t)
 
 	snprintf(message, sizeof(message), "migrate %s", next_path);
 	migrating = true;
+	unwanted = one_in(&t->rnd, 3);
 	r = send(t, message);
+	unwanted = false;
 	migrating = false;
 	pthread_rwlock_wrlock(&listing);
 	if (!r) {
