@@ -872,7 +872,7 @@ static int dmr_removal_alone(struct dmr_core *core, u64 first, u64 last)
 {
 	struct dmr_map *map = dmr_map_of(core);
 	u64 from, to;
-	int r = 0;
+	int r;
 
 	do {
 		const struct dmr_remap *left = dmr_mapped(map, first, first + 1);
@@ -881,7 +881,7 @@ static int dmr_removal_alone(struct dmr_core *core, u64 first, u64 last)
 		from = left ? left->start : first;
 		to = right ? dmr_remap_end(right) : last;
 		if (!dmr_claimed(core, from, to))
-			return r;
+			return 0;
 		r = dmr_move_alone(core, from, to);
 	} while (!r);
 	return r;

@@ -795,7 +795,6 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 		struct dmr_repair rp = {
 			.core = core, .bio = bio, .from = from, .to = to, .error = error,
 		};
-
 		bool settled = !dmr_persist_settle(core);
 
 		rp.to = dmr_repair_look(&rp);
