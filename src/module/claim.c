@@ -3,28 +3,19 @@
 
 bool dmr_claimed(struct dmr_core *core, u64 from, u64 to)
 {
-	bool claimed;
-
-	spin_lock(&core->claim_lock);
-	claimed = dmr_spans_meet(&core->claims, from, to);
-	spin_unlock(&core->claim_lock);
-	return claimed;
+	return dmr_spans_taken(&core->claims, from, to);
 }
 
 void dmr_claim(struct dmr_core *core, struct dmr_span *claim, u64 from, u64 to)
 {
 	claim->from = from;
 	claim->to = to;
-	spin_lock(&core->claim_lock);
-	list_add(&claim->node, &core->claims);
-	spin_unlock(&core->claim_lock);
+	dmr_spans_add(&core->claims, claim);
 }
 
 void dmr_unclaim(struct dmr_core *core, struct dmr_span *claim)
 {
-	spin_lock(&core->claim_lock);
-	list_del(&claim->node);
-	spin_unlock(&core->claim_lock);
+	dmr_spans_del(&core->claims, claim);
 	wake_up_all(&core->wait);
 }
 
@@ -33,19 +24,6 @@ void dmr_claim_wait(struct dmr_core *core, u64 from, u64 to)
 	mutex_unlock(&core->change);
 	wait_event_idle(core->wait, !dmr_claimed(core, from, to));
 	dmr_change_lock(core);
-}
-
-/* Has anybody one but us? */
-static bool dmr_claim_alone(struct dmr_core *core, struct dmr_span *claim)
-{
-	bool alone;
-
-	spin_lock(&core->claim_lock);
-	list_del(&claim->node);
-	alone = !dmr_spans_meet(&core->claims, claim->from, claim->to);
-	list_add(&claim->node, &core->claims);
-	spin_unlock(&core->claim_lock);
-	return alone;
 }
 
 int dmr_claim_drain(struct dmr_core *core, u64 from, u64 to)
@@ -57,10 +35,10 @@ int dmr_claim_drain(struct dmr_core *core, u64 from, u64 to)
 		return 0;
 	dmr_claim(core, &claim, from, to);
 	mutex_unlock(&core->change);
-	r = wait_event_killable(core->wait, dmr_claim_alone(core, &claim) ||
+	r = wait_event_killable(core->wait, dmr_spans_alone(&core->claims, &claim) ||
 				READ_ONCE(core->stop));
 	dmr_change_relock(core);
-	if (!r && !dmr_claim_alone(core, &claim))
+	if (!r && !dmr_spans_alone(&core->claims, &claim))
 		r = -EINTR;
 	dmr_unclaim(core, &claim);
 	return r ? -EINTR : 0;

@@ -145,7 +145,7 @@ static_assert(sizeof(long) == 8, "sectors are read without a lock");
 #define DMR_STOCK	64
 
 #define DMR_NR_REFUSALS 8
-#define DMR_REFUSAL_LEN 160
+#define DMR_REFUSAL_LEN 256
 
 /**
  * enum dmr_auto - are sectors remapped when the medium fails?
@@ -339,7 +339,7 @@ struct dmr_map {
  * @verify_pool: buffers for that (verify.h)
  * @verifying:	writes that are being read back
  * @claims:	writes that are being mended (claim.h)
- * @commits:	of these, those that are written, and wait for their commit; @claim_lock
+ * @commits:	of these, those that are written, and wait for their commit
  * @closing:	a migration is about to end: writes are mended after it; @change
  * @streak:	blocks that failed, without a success between
  * @mender:	workers for bios that have failed, and @note_work
@@ -403,10 +403,9 @@ struct dmr_core {
 	u64			budget;
 	enum dmr_verify		verify;
 	mempool_t		*verify_pool;
-	spinlock_t		verify_lock;	/* verifying */
-	struct list_head	verifying;
-	spinlock_t		claim_lock;	/* claims, commits */
-	struct list_head	claims;
+	struct dmr_spans	verifying;
+	struct dmr_spans	claims;
+	spinlock_t		commit_lock;	/* commits */
 	struct list_head	commits;
 	bool			closing;
 	atomic_t		streak;

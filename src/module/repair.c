@@ -289,9 +289,9 @@ static blk_status_t dmr_repair_put(struct dmr_repair *rp, struct block_device *b
 				       verify == DMR_VERIFY_PENDING ? REQ_FUA : 0);
 	rp->mend = mend;
 	if (!status && mend != DMR_AS_IT_IS) {
-		spin_lock(&core->claim_lock);
+		spin_lock(&core->commit_lock);
 		list_add_tail(&rp->node, &core->commits);
-		spin_unlock(&core->claim_lock);
+		spin_unlock(&core->commit_lock);
 	}
 	dmr_change_lock(core);
 	dmr_repair_look(rp);
@@ -598,11 +598,11 @@ static void dmr_repair_group(struct dmr_core *core)
 	bool doubt;
 	int r;
 
-	spin_lock(&core->claim_lock);
+	spin_lock(&core->commit_lock);
 	list_for_each_entry_safe(rp, next, &core->commits, node)
 		if (nr++ < most)
 			list_move_tail(&rp->node, &group);
-	spin_unlock(&core->claim_lock);
+	spin_unlock(&core->commit_lock);
 	/* What others have left in doubt is not on disk. */
 	r = dmr_persist_settle(core);
 	doubt = !r;
@@ -1098,8 +1098,8 @@ int dmr_repair_init(struct dmr_core *core)
 	core->breaker = DMR_BREAKER_DEFAULT;
 	core->rest = DMR_REST_DEFAULT;
 	core->budget = DMR_BUDGET_DEFAULT;
-	spin_lock_init(&core->claim_lock);
-	INIT_LIST_HEAD(&core->claims);
+	dmr_spans_init(&core->claims);
+	spin_lock_init(&core->commit_lock);
 	INIT_LIST_HEAD(&core->commits);
 	spin_lock_init(&core->note_lock);
 	INIT_WORK(&core->note_work, dmr_note_work);

@@ -46,25 +46,13 @@ static blk_status_t dmr_verify_read(struct dmr_core *core, u64 from, u64 to, voi
 	return status == BLK_STS_AGAIN ? BLK_STS_MEDIUM : status;
 }
 
-static bool dmr_verify_alone(struct dmr_core *core, struct dmr_span *span)
-{
-	bool alone;
-
-	spin_lock(&core->verify_lock);
-	alone = !dmr_spans_meet(&core->verifying, span->from, span->to);
-	if (alone)
-		list_add(&span->node, &core->verifying);
-	spin_unlock(&core->verify_lock);
-	return alone;
-}
-
 struct dmr_verify_buffer *dmr_verify_begin(struct dmr_core *core, struct dmr_span *span,
 					   u64 from, u64 to)
 {
 	span->from = from;
 	span->to = to;
 	/* Without a buffer, which those that it waits for may want. */
-	wait_event(core->wait, dmr_verify_alone(core, span));
+	wait_event(core->wait, dmr_spans_try(&core->verifying, span));
 	return mempool_alloc(core->verify_pool, GFP_NOIO);
 }
 
@@ -72,9 +60,7 @@ void dmr_verify_end(struct dmr_core *core, struct dmr_span *span,
 		    struct dmr_verify_buffer *buffer)
 {
 	mempool_free(buffer, core->verify_pool);
-	spin_lock(&core->verify_lock);
-	list_del(&span->node);
-	spin_unlock(&core->verify_lock);
+	dmr_spans_del(&core->verifying, span);
 	wake_up_all(&core->wait);
 }
 
@@ -108,8 +94,7 @@ blk_status_t dmr_verify_write(struct dmr_core *core, struct bio *bio, u64 from, 
 int dmr_verify_init(struct dmr_core *core)
 {
 	core->verify = DMR_VERIFY_PENDING;
-	spin_lock_init(&core->verify_lock);
-	INIT_LIST_HEAD(&core->verifying);
+	dmr_spans_init(&core->verifying);
 	core->verify_pool = mempool_create_kmalloc_pool(DMR_VERIFY_BUFFERS,
 							sizeof(struct dmr_verify_buffer));
 	return core->verify_pool ? 0 : -ENOMEM;
