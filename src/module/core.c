@@ -345,6 +345,19 @@ char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 	return fit.misfit;
 }
 
+/* ... and what is put aside, which is in no table that could be read without the lock. */
+static char *dmr_core_misfit_aside(struct dmr_core *core, const struct dmr_user *u)
+{
+	char *misfit;
+
+	if (dmr_user_block(u) <= READ_ONCE(core->block))
+		return NULL;
+	mutex_lock(&core->change);
+	misfit = dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u));
+	mutex_unlock(&core->change);
+	return misfit;
+}
+
 /* Enter the registry, with the core that is there or a new one. */
 static int dmr_core_join(struct dmr_user *u, char **error)
 {
@@ -390,6 +403,8 @@ int dmr_core_get(struct dmr_user *u, char **error)
 		return r;
 
 	/* A spare may hang: others are not held up. */
+	if (!*error)
+		*error = dmr_core_misfit_aside(u->core, u);
 	r = *error ? -EINVAL : dmr_persist_check(u->core, u, error);
 	if (r)
 		dmr_core_put(u);
@@ -538,7 +553,8 @@ int dmr_core_apply(struct dmr_user *u)
 	if (core->in_force == u)
 		return dmr_persist_again(core);
 
-	misfit = dmr_core_misfit(core, u);
+	/* Since the constructor looked it may have changed. */
+	misfit = dmr_core_misfit(core, u) ?: dmr_core_misfit_aside(core, u);
 	if (misfit) {
 		DMERR("%s: %s", dm_device_name(core->md), misfit);
 		return -EINVAL;
@@ -548,11 +564,6 @@ int dmr_core_apply(struct dmr_user *u)
 	/* The device is suspended: reclaim must not wait for it. */
 	noio = memalloc_noio_save();
 	r = dmr_table_extend(&map->table, u->len);
-	if (!r && dmr_asides_misfit(map, dmr_user_block(u))) {
-		DMERR("%s: Main device's logical block misaligns what was put aside",
-		      dm_device_name(core->md));
-		r = -EINVAL;
-	}
 	if (!r) {
 		u64 size = dmr_user_spare_size(u);
 

@@ -304,7 +304,7 @@ void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block)
 	dmr_core_counted(core);
 }
 
-bool dmr_asides_misfit(const struct dmr_map *map, unsigned int block)
+char *dmr_asides_misfit(const struct dmr_map *map, unsigned int block)
 {
 	struct rb_node *node;
 
@@ -312,10 +312,10 @@ bool dmr_asides_misfit(const struct dmr_map *map, unsigned int block)
 		const struct dmr_extent *ext = rb_entry(node, struct dmr_extent, node);
 
 		if (ext->flags & DMR_ASIDE && (ext->start | ext->len) & (block - 1))
-			return true;
+			return "Main device's logical block misaligns what was put aside";
 		cond_resched();
 	}
-	return false;
+	return NULL;
 }
 
 void dmr_split_publish(struct dmr_map *map, const struct dmr_split *split)

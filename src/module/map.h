@@ -107,8 +107,8 @@ void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken);
  */
 void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block);
 
-/* Would a logical block misalign what was put aside? Context: the change lock. */
-bool dmr_asides_misfit(const struct dmr_map *map, unsigned int block);
+/* What keeps what is put aside from a logical block: NULL, or why not. Context: the change lock. */
+char *dmr_asides_misfit(const struct dmr_map *map, unsigned int block);
 
 /**
  * struct dmr_split - a remap that is replaced by its parts

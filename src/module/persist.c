@@ -675,8 +675,8 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 	} else if (!r) {
 		r = dmr_persist_load(core, u, error);
 		*error = r ? *error : dmr_core_misfit(core, u);
-		if (!r && !*error && dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u)))
-			*error = "Main device's logical block misaligns what was put aside";
+		if (!r && !*error)
+			*error = dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u));
 		if (!r && *error)
 			r = -EINVAL;
 		if (!r)
