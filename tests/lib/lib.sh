@@ -177,7 +177,7 @@ scsi_disk()
 	require sd_mod
 	modprobe scsi_debug "$@" 2>/dev/null || skip 'no scsi_debug'
 	defer modprobe -r scsi_debug
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		for disk in /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*; do
 			dev=/dev/${disk##*/}
 			[ ! -b "$dev" ] || return 0

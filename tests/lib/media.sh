@@ -64,12 +64,12 @@ stat()
 	message "$1" stats | sed -n "s/^$2=//p"
 }
 
-# settles <what> <expected> <command>...: what it prints becomes that, in 10 s
+# settles <what> <expected> <command>...: what it prints becomes that, in a minute
 settles()
 {
 	local what=$1 expected=$2
 	shift 2
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		[ "$("$@")" != "$expected" ] || break
 		sleep 0.1
 	done

@@ -478,13 +478,15 @@ static void *interrupt(void *context)
 {
 	struct random rnd = { *(u64 *)context + 101 };
 	const char *slow = getenv("SLOW");
-	/* A migration has to end before the next suspend. */
-	unsigned int times = slow && other_path ? atoi(slow) : 1;
+	/* A migration has to end before the next suspend: the more so while none has. */
+	unsigned int times = slow && other_path ? atoi(slow) : 1, longer = 0;
 
 	while (!stop) {
 		u32 flags = 0;
 
-		usleep(below(&rnd, 1500000) * times);
+		if (other_path && !migrations && longer < 1500000)
+			longer += 50000;
+		usleep((below(&rnd, 1500000) + longer) * times);
 		if (one_in(&rnd, 2))
 			flags |= DM_NOFLUSH_FLAG;
 		if (one_in(&rnd, 2))
@@ -747,6 +749,8 @@ int main(int argc, char **argv)
 		pthread_create(&threads[i], NULL, others[i], &seed);
 
 	sleep(seconds);
+	for (u64 i = 0; i < 4 * seconds && other_path && !migrations; i++)
+		sleep(1);
 	stop = true;
 	for (unsigned int i = 0; i < ARRAY_SIZE(others); i++)
 		pthread_join(threads[i], NULL);

@@ -137,7 +137,7 @@ static void race(void)
 
 	for (int i = 0; i < 2; i++)
 		racers[i] = kthread_run(racer, NULL, "dmr-racer");
-	msleep(15000);
+	msleep(40000);
 	for (int i = 0; i < 2; i++)
 		if (!IS_ERR(racers[i]))
 			kthread_stop(racers[i]);
