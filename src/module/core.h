@@ -339,7 +339,8 @@ struct dmr_map {
  * @verify_pool: buffers for that (verify.h)
  * @verifying:	writes that are being read back
  * @claims:	writes that are being mended (claim.h)
- * @commits:	of these, those that are written, and wait for their commit
+ * @arriving:	writes that have failed and have no claim yet, for want of the change lock
+ * @commits:	of the claims, those that are written, and wait for their commit
  * @closing:	a migration is about to end: writes are mended after it; @change
  * @streak:	blocks that failed, without a success between
  * @mender:	workers for bios that have failed, and @note_work
@@ -405,6 +406,7 @@ struct dmr_core {
 	mempool_t		*verify_pool;
 	struct dmr_spans	verifying;
 	struct dmr_spans	claims;
+	atomic_t		arriving;
 	spinlock_t		commit_lock;	/* commits */
 	struct list_head	commits;
 	bool			closing;

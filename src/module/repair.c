@@ -292,6 +292,8 @@ static blk_status_t dmr_repair_put(struct dmr_repair *rp, struct block_device *b
 		spin_lock(&core->commit_lock);
 		list_add_tail(&rp->node, &core->commits);
 		spin_unlock(&core->commit_lock);
+		/* The lock goes to whoever asks just then: a commit for each, one by one. */
+		wait_event_idle(core->wait, !atomic_read(&core->arriving));
 	}
 	dmr_change_lock(core);
 	dmr_repair_look(rp);
@@ -790,7 +792,10 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 	blk_status_t status = BLK_STS_OK;
 	bool verb = false;
 
+	atomic_inc(&core->arriving);
 	dmr_change_lock(core);
+	if (atomic_dec_and_test(&core->arriving))
+		wake_up_all(&core->wait);
 	while (from < to && !status) {
 		struct dmr_repair rp = {
 			.core = core, .bio = bio, .from = from, .to = to, .error = error,
