@@ -7,7 +7,8 @@
  * sectors are meanwhile. What covers them in the table may be divided beside them, so it is
  * looked up again whenever the lock was let go of.
  *
- * Whoever has a claim waits for the change lock, but for no verb and for no other claim.
+ * Whoever has a claim waits for the change lock, and for those who have asked for it and hold
+ * nothing yet, but for no verb and for no other claim.
  */
 #ifndef DMR_CLAIM_H
 #define DMR_CLAIM_H

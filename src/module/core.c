@@ -352,7 +352,9 @@ static char *dmr_core_misfit_aside(struct dmr_core *core, const struct dmr_user 
 
 	if (dmr_user_block(u) <= READ_ONCE(core->block))
 		return NULL;
-	mutex_lock(&core->change);
+	/* It may be held for as long as a spare does not answer. */
+	if (mutex_lock_killable(&core->change))
+		return "Killed while the device's remaps were being changed";
 	misfit = dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u));
 	mutex_unlock(&core->change);
 	return misfit;

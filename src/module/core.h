@@ -312,7 +312,8 @@ struct dmr_map {
  * @change:	the map and its metadata; within @verb. A move lets go of it while it
  *		copies: who finds an entry that moves (dmr_moves()) takes @verb first
  * @stop:	a suspend is coming: verbs give up at their next window
- * @wait:	woken when a generation has drained, by @stop, and when a span is free
+ * @wait:	woken when a generation has drained, by @stop, when a span is free, and when nobody
+ *		is @arriving any more
  * @draining:	a generation whose drain was given up, and must end first
  * @spare_low:	raise an event when fewer sectors are free
  * @state:	as the last event told it
@@ -339,7 +340,7 @@ struct dmr_map {
  * @verify_pool: buffers for that (verify.h)
  * @verifying:	writes that are being read back
  * @claims:	writes that are being mended (claim.h)
- * @arriving:	writes that have failed and have no claim yet, for want of the change lock
+ * @arriving:	writes that have failed and wait for the change lock for the first time
  * @commits:	of the claims, those that are written, and wait for their commit
  * @closing:	a migration is about to end: writes are mended after it; @change
  * @streak:	blocks that failed, without a success between

@@ -292,8 +292,12 @@ static blk_status_t dmr_repair_put(struct dmr_repair *rp, struct block_device *b
 		spin_lock(&core->commit_lock);
 		list_add_tail(&rp->node, &core->commits);
 		spin_unlock(&core->commit_lock);
-		/* The lock goes to whoever asks just then: a commit for each, one by one. */
-		wait_event_idle(core->wait, !atomic_read(&core->arriving));
+		/*
+		 * The lock goes to whoever asks just then: a commit for each, one by one. Not
+		 * for ever: those that fail do not come by here, and may come again and again.
+		 */
+		wait_event_idle_timeout(core->wait, READ_ONCE(rp->over) ||
+					!atomic_read(&core->arriving), HZ / 10);
 	}
 	dmr_change_lock(core);
 	dmr_repair_look(rp);
@@ -586,7 +590,7 @@ static void dmr_repair_over(struct dmr_repair *rp, bool committed, bool doubt)
 	else if (rp->mid)
 		dmr_drop_room(rp->core, rp->mid);
 	list_del(&rp->node);
-	rp->over = true;
+	WRITE_ONCE(rp->over, true);
 }
 
 /* As many as share a commit, the first to come first. */
@@ -792,6 +796,7 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 	blk_status_t status = BLK_STS_OK;
 	bool verb = false;
 
+	/* Counted for this lock alone: who is waited for must wait for nothing else. */
 	atomic_inc(&core->arriving);
 	dmr_change_lock(core);
 	if (atomic_dec_and_test(&core->arriving))
