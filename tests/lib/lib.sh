@@ -10,7 +10,8 @@
 #
 # and goes on with checks; it ends with the file, or with the first command that
 # fails outside one. What it made is then removed, the last first. Tests work in
-# $tmp, and on devices of their own only. "limit" is in seconds.
+# $tmp, and on devices of their own only. "limit" is in seconds; run allows thrice that, for a
+# host under load.
 #
 # LEVEL says how much of it: quick (in seconds), ci, full. SEED, if given, starts
 # its random numbers.
