@@ -332,8 +332,8 @@ static void dmr_fit_entry(const struct dmr_table *t, struct dmr_remap *remap,
 		fit->misfit = "Main device's logical block misaligns a remap";
 }
 
-/* Not under the change lock, so the answer of a constructor is advice. */
-char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
+/* Without the change lock the answer is advice. */
+static char *dmr_remaps_misfit(const struct dmr_core *core, const struct dmr_user *u)
 {
 	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_fit fit = { .u = u };
@@ -345,17 +345,24 @@ char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 	return fit.misfit;
 }
 
-/* ... and what is put aside, which is in no table that could be read without the lock. */
-static char *dmr_core_misfit_aside(struct dmr_core *core, const struct dmr_user *u)
+char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
+{
+	char *misfit = dmr_remaps_misfit(core, u);
+
+	lockdep_assert_held(&core->change);
+	if (!misfit && dmr_user_block(u) > core->block)
+		misfit = dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u));
+	return misfit;
+}
+
+/* For a constructor; it may have to wait for as long as a spare does not answer. */
+static char *dmr_core_ask_misfit(struct dmr_core *core, const struct dmr_user *u)
 {
 	char *misfit;
 
-	if (dmr_user_block(u) <= READ_ONCE(core->block))
-		return NULL;
-	/* It may be held for as long as a spare does not answer. */
 	if (mutex_lock_killable(&core->change))
 		return "Killed while the device's remaps were being changed";
-	misfit = dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u));
+	misfit = dmr_core_misfit(core, u);
 	mutex_unlock(&core->change);
 	return misfit;
 }
@@ -398,15 +405,15 @@ int dmr_core_get(struct dmr_user *u, char **error)
 	r = dmr_core_join(u, error);
 	/* Under the lock: no migration takes the map away. */
 	if (!r)
-		*error = dmr_core_misfit(u->core, u);
+		*error = dmr_remaps_misfit(u->core, u);
 	memalloc_noio_restore(noio);
 	mutex_unlock(&users_lock);
 	if (r)
 		return r;
 
-	/* A spare may hang: others are not held up. */
-	if (!*error)
-		*error = dmr_core_misfit_aside(u->core, u);
+	/* A spare may hang: others are not held up, nor is a table of no larger blocks. */
+	if (!*error && dmr_user_block(u) > READ_ONCE(u->core->block))
+		*error = dmr_core_ask_misfit(u->core, u);
 	r = *error ? -EINVAL : dmr_persist_check(u->core, u, error);
 	if (r)
 		dmr_core_put(u);
@@ -543,58 +550,67 @@ static void dmr_core_set_auto(struct dmr_core *core, bool manual)
 		WRITE_ONCE(core->auto_, DMR_AUTO_ON);
 }
 
+/* What may fail of putting a table in force. */
+static int dmr_core_open(struct dmr_core *core, const struct dmr_user *u)
+{
+	struct dmr_map *map = dmr_map_of(core);
+	/* The device is suspended: reclaim must not wait for it. */
+	unsigned int noio = memalloc_noio_save();
+	/* Since the constructor looked it may have changed. */
+	char *misfit = dmr_core_misfit(core, u);
+	u64 size = dmr_user_spare_size(u);
+	int r = -EINVAL;
+
+	if (misfit)
+		DMERR("%s: %s", dm_device_name(core->md), misfit);
+	else
+		r = dmr_table_extend(&map->table, u->len);
+	if (!r) {
+		if (size > dmr_spare_size(&map->spare))
+			dmr_spare_extend(&map->spare, size);
+		r = dmr_persist_open(core, u);
+	}
+	memalloc_noio_restore(noio);
+	return r;
+}
+
+/* From now on it is. */
+static void dmr_core_switch(struct dmr_core *core, struct dmr_user *u)
+{
+	bool other = core->main != u->main || core->len != u->len ||
+		     core->block != dmr_user_block(u);
+
+	mutex_lock(&core->scrub.lock);
+	core->main = u->main;
+	mutex_unlock(&core->scrub.lock);
+	/* Nobody reads the old one any more. */
+	if (other)
+		dmr_repair_forget(core);
+	dmr_holes_fit(core, u->len, dmr_user_block(u));
+	/* What status, query and list read without the lock. */
+	WRITE_ONCE(core->len, u->len);
+	WRITE_ONCE(core->block, dmr_user_block(u));
+	WRITE_ONCE(core->readonly, u->readonly);
+	dmr_core_set_auto(core, u->manual);
+	WRITE_ONCE(core->spare_low, u->spare_low == DMR_LOW_DEFAULT ?
+		   dmr_core_low_default(core) : u->spare_low);
+	WRITE_ONCE(core->in_force, u);
+	dmr_core_notice(core);
+}
+
 int dmr_core_apply(struct dmr_user *u)
 {
 	struct dmr_core *core = u->core;
-	struct dmr_map *map = dmr_map_of(core);
-	unsigned int noio;
-	char *misfit;
 	int r;
 
 	/* What `set` has changed since then holds. */
 	if (core->in_force == u)
 		return dmr_persist_again(core);
 
-	/* Since the constructor looked it may have changed. */
-	misfit = dmr_core_misfit(core, u) ?: dmr_core_misfit_aside(core, u);
-	if (misfit) {
-		DMERR("%s: %s", dm_device_name(core->md), misfit);
-		return -EINVAL;
-	}
-
 	mutex_lock(&core->change);
-	/* The device is suspended: reclaim must not wait for it. */
-	noio = memalloc_noio_save();
-	r = dmr_table_extend(&map->table, u->len);
-	if (!r) {
-		u64 size = dmr_user_spare_size(u);
-
-		if (size > dmr_spare_size(&map->spare))
-			dmr_spare_extend(&map->spare, size);
-		r = dmr_persist_open(core, u);
-	}
-	memalloc_noio_restore(noio);
-	if (!r) {
-		bool other = core->main != u->main || core->len != u->len ||
-			     core->block != dmr_user_block(u);
-
-		mutex_lock(&core->scrub.lock);
-		core->main = u->main;
-		mutex_unlock(&core->scrub.lock);
-		/* Nobody reads the old one any more. */
-		if (other)
-			dmr_repair_forget(core);
-		dmr_holes_fit(core, u->len, dmr_user_block(u));
-		/* What status, query and list read without the lock. */
-		WRITE_ONCE(core->len, u->len);
-		WRITE_ONCE(core->block, dmr_user_block(u));
-		WRITE_ONCE(core->readonly, u->readonly);
-		dmr_core_set_auto(core, u->manual);
-		WRITE_ONCE(core->spare_low, u->spare_low == DMR_LOW_DEFAULT ?
-			   dmr_core_low_default(core) : u->spare_low);
-		WRITE_ONCE(core->in_force, u);
-		dmr_core_notice(core);
-	}
+	r = dmr_core_open(core, u);
+	if (!r)
+		dmr_core_switch(core, u);
 	mutex_unlock(&core->change);
 	return r;
 }

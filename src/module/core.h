@@ -512,9 +512,9 @@ static inline u64 dmr_user_spare_size(const struct dmr_user *u)
 u64 dmr_user_spare_low(const struct dmr_user *u);
 
 /**
- * dmr_core_misfit - what keeps the remaps from a table
+ * dmr_core_misfit - what keeps the remaps, and what is put aside, from a table
  *
- * Context: without the change lock the answer is advice; sleeps.
+ * Context: under the change lock; sleeps.
  * Return: NULL, or why not.
  */
 char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u);

@@ -674,13 +674,10 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 		r = dmr_persist_format(core, u, error);
 	} else if (!r) {
 		r = dmr_persist_load(core, u, error);
-		*error = r ? *error : dmr_core_misfit(core, u);
-		if (!r && !*error)
-			*error = dmr_asides_misfit(dmr_map_of(core), dmr_user_block(u));
-		if (!r && *error)
-			r = -EINVAL;
-		if (!r)
-			r = dmr_persist_update(core, u, error);
+		if (!r) {
+			*error = dmr_core_misfit(core, u);
+			r = *error ? -EINVAL : dmr_persist_update(core, u, error);
+		}
 	}
 	if (r)
 		dmr_persist_drop(core);

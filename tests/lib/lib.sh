@@ -255,6 +255,15 @@ log_since()
 	dmesg | sed "1,/$mark/d"
 }
 
+# fails_saying <what> <extended regular expression> <command>...: it fails, and the kernel
+# log says why
+fails_saying()
+{
+	log_mark
+	check "$1" fails "${@:3}"
+	like '... and says why' "$(log_since)" "$2"
+}
+
 # Everything about a device that a refusal must not change.
 state_of()
 {

@@ -64,6 +64,12 @@ stat()
 	message "$1" stats | sed -n "s/^$2=//p"
 }
 
+# unreadable <what> <device> <sector>: a read of it fails
+unreadable()
+{
+	check "$1" fails dd if="$2" of=/dev/null skip="$3" count=1 iflag=direct status=none
+}
+
 # settles <what> <expected> <command>...: what it prints becomes that, in a minute
 settles()
 {
