@@ -203,8 +203,7 @@ static int dmr_blank(struct dmr_meta *m)
 	int r = dmr_blank_run(m, 0, blocks);
 
 	if (!r)
-		r = dmr_blank_run(m, m->size / DMR_BLOCK_SECTORS * DMR_BLOCK_SECTORS -
-				  blocks * DMR_BLOCK_SECTORS, blocks);
+		r = dmr_blank_run(m, m->size - blocks * DMR_BLOCK_SECTORS, blocks);
 	/* The layout is that of the format to come; too small is for it to say. */
 	if (r || dmr_layout(m))
 		return r;
@@ -595,7 +594,8 @@ u64 dmr_meta_sectors(const struct dmr_meta *m)
 
 const char *dmr_meta_state(const struct dmr_meta *m)
 {
-	if (READ_ONCE(m->doubt) || READ_ONCE(m->super_bad) == DMR_BOTH_COPIES)
+	if (READ_ONCE(m->doubt) || READ_ONCE(m->super_bad) == DMR_BOTH_COPIES ||
+	    READ_ONCE(m->log_bad) == DMR_BOTH_COPIES)
 		return "failed";
 	return READ_ONCE(m->log_bad) || READ_ONCE(m->super_bad) ? "degraded" : "ok";
 }
@@ -974,18 +974,20 @@ int dmr_meta_recover(struct dmr_meta *m)
 /**
  * enum dmr_sameness - what a copy says
  * @DMR_SAME:	what was last written
- * @DMR_BAD:	nothing: unreadable, or damaged
+ * @DMR_SILENT:	nothing: it cannot be read, or could not be written
+ * @DMR_BAD:	nothing, but it can be read
  * @DMR_OTHER:	something else
  */
-enum dmr_sameness { DMR_SAME, DMR_BAD, DMR_OTHER };
+enum dmr_sameness { DMR_SAME, DMR_SILENT, DMR_BAD, DMR_OTHER };
 
 static enum dmr_sameness dmr_super_same(struct dmr_meta *m, unsigned int copy)
 {
 	const struct dmr_super *super = m->buffer;
 	u64 position = copy ? m->backup : 0;
 
-	if (m->super_bad & BIT(copy) || m->ops->read(m, position, m->buffer, 1) ||
-	    !dmr_super_intact(super, position))
+	if (m->super_bad & BIT(copy) || m->ops->read(m, position, m->buffer, 1))
+		return DMR_SILENT;
+	if (!dmr_super_intact(super, position))
 		return DMR_BAD;
 	return memcmp(super->uuid, m->uuid, sizeof(m->uuid)) ||
 	       le64_to_cpu(super->generation) != m->generation ? DMR_OTHER : DMR_SAME;
@@ -997,27 +999,39 @@ static enum dmr_sameness dmr_log_same(struct dmr_meta *m, unsigned int copy)
 	const struct dmr_block *block = m->buffer;
 	u32 body;
 
-	if (m->log_bad & BIT(copy) || m->ops->read(m, position, m->buffer, 1) ||
-	    !dmr_block_intact(block, m->uuid, m->seq - 1, position, &body))
+	if (m->log_bad & BIT(copy) || m->ops->read(m, position, m->buffer, 1))
+		return DMR_SILENT;
+	if (!dmr_block_intact(block, m->uuid, m->seq - 1, position, &body))
 		return DMR_BAD;
 	return le64_to_cpu(block->epoch) != m->epoch || body != m->prev ? DMR_OTHER :
 									   DMR_SAME;
 }
 
+/* Nothing is noted of a spare that is not ours for sure. */
+static bool dmr_same(const enum dmr_sameness *copies, unsigned int *bad)
+{
+	bool damaged = copies[0] == DMR_BAD || copies[1] == DMR_BAD;
+
+	*bad = 0;
+	for (unsigned int c = 0; c < DMR_COPIES; c++) {
+		if (copies[c] == DMR_OTHER)
+			return false;
+		*bad |= copies[c] == DMR_SAME ? 0 : BIT(c);
+	}
+	/* One that cannot be read says nothing against it: what is known goes on. */
+	return *bad != DMR_BOTH_COPIES || !damaged;
+}
+
 int dmr_meta_same(struct dmr_meta *m)
 {
-	unsigned int super_bad = 0, log_bad = 0;
+	enum dmr_sameness supers[DMR_COPIES], logs[DMR_COPIES];
+	unsigned int super_bad, log_bad;
 
 	for (unsigned int c = 0; c < DMR_COPIES; c++) {
-		enum dmr_sameness super = dmr_super_same(m, c), log = dmr_log_same(m, c);
-
-		if (super == DMR_OTHER || log == DMR_OTHER)
-			return -EUCLEAN;
-		super_bad |= super == DMR_BAD ? BIT(c) : 0;
-		log_bad |= log == DMR_BAD ? BIT(c) : 0;
+		supers[c] = dmr_super_same(m, c);
+		logs[c] = dmr_log_same(m, c);
 	}
-	/* Nothing is noted of a spare that is not ours for sure. */
-	if (super_bad == DMR_BOTH_COPIES || log_bad == DMR_BOTH_COPIES)
+	if (!dmr_same(supers, &super_bad) || !dmr_same(logs, &log_bad))
 		return -EUCLEAN;
 	WRITE_ONCE(m->super_bad, super_bad);
 	WRITE_ONCE(m->log_bad, log_bad);

@@ -252,7 +252,9 @@ const char *dmr_meta_state(const struct dmr_meta *m);
 /**
  * dmr_meta_same - is on disk what was last written?
  *
- * Return: 0; -EUCLEAN when it is not; -EIO.
+ * What cannot be read is noted as a copy that has failed, both if need be.
+ *
+ * Return: 0; -EUCLEAN when it is not.
  */
 int dmr_meta_same(struct dmr_meta *m);
 
