@@ -356,15 +356,14 @@ char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u)
 }
 
 /* For a constructor; it may have to wait for as long as a spare does not answer. */
-static char *dmr_core_ask_misfit(struct dmr_core *core, const struct dmr_user *u)
+static int dmr_core_ask_misfit(struct dmr_core *core, const struct dmr_user *u, char **error)
 {
-	char *misfit;
-
+	*error = "Killed while the device's remaps were being changed";
 	if (mutex_lock_killable(&core->change))
-		return "Killed while the device's remaps were being changed";
-	misfit = dmr_core_misfit(core, u);
+		return -EINTR;
+	*error = dmr_core_misfit(core, u);
 	mutex_unlock(&core->change);
-	return misfit;
+	return *error ? -EINVAL : 0;
 }
 
 /* Enter the registry, with the core that is there or a new one. */
@@ -412,9 +411,11 @@ int dmr_core_get(struct dmr_user *u, char **error)
 		return r;
 
 	/* A spare may hang: others are not held up, nor is a table of no larger blocks. */
-	if (!*error && dmr_user_block(u) > READ_ONCE(u->core->block))
-		*error = dmr_core_ask_misfit(u->core, u);
-	r = *error ? -EINVAL : dmr_persist_check(u->core, u, error);
+	r = *error ? -EINVAL : 0;
+	if (!r && dmr_user_block(u) > READ_ONCE(u->core->block))
+		r = dmr_core_ask_misfit(u->core, u, error);
+	if (!r)
+		r = dmr_persist_check(u->core, u, error);
 	if (r)
 		dmr_core_put(u);
 	return r;

@@ -261,7 +261,8 @@ struct dmr_scrub {
  * @nr_pending:	remaps that are pending
  * @nr_aside:	runs of spare sectors that were put aside
  * @aside:	sectors in them
- * @doomed:	remaps that a replay took out, to be freed when readers are gone
+ * @doomed:	entries that were taken out, to be freed when readers are gone
+ * @replay:	it is being loaded: no bio is there, and what goes is freed at the end
  * @stock:	remaps that a replay is going to put in ...
  * @nr_stock:	... and how many
  *
@@ -289,6 +290,7 @@ struct dmr_map {
 	u64			nr_aside;
 	u64			aside;
 	struct rb_node		*doomed;
+	bool			replay;
 	struct dmr_remap	*stock[DMR_STOCK];
 	unsigned int		nr_stock;
 };
@@ -528,7 +530,7 @@ char *dmr_core_misfit(const struct dmr_core *core, const struct dmr_user *u);
  * keep its targets apart. Refuses a table that the remaps of a live core do not fit.
  *
  * Context: a constructor.
- * Return: 0, -EBUSY, -EINVAL, -ENOMEM; what dmr_persist_check() returns.
+ * Return: 0, -EBUSY, -EINVAL, -EINTR, -ENOMEM; what dmr_persist_check() returns.
  */
 int dmr_core_get(struct dmr_user *u, char **error);
 

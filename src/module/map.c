@@ -101,6 +101,27 @@ void dmr_map_remove(struct dmr_map *map, struct dmr_remap *remap)
 	RB_CLEAR_NODE(&remap->ext.node);
 }
 
+/* Its place in the tree that it was in is free for a link. */
+void dmr_map_doom(struct dmr_map *map, struct dmr_remap *remap)
+{
+	remap->ext.node.rb_right = map->doomed;
+	map->doomed = &remap->ext.node;
+}
+
+void dmr_map_reap(struct dmr_map *map)
+{
+	struct rb_node *node = map->doomed, *next;
+
+	if (node)
+		synchronize_rcu();
+	for (; node; node = next) {
+		next = node->rb_right;
+		dmr_remap_free(rb_entry(node, struct dmr_remap, ext.node));
+		cond_resched();
+	}
+	map->doomed = NULL;
+}
+
 void dmr_map_flags(struct dmr_map *map, struct dmr_remap *remap, u8 set, u8 clear)
 {
 	u8 flags = remap->ext.flags;
@@ -234,8 +255,9 @@ static int dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first
 		dmr_map_insert(map, parts[0]);
 	if (parts[2])
 		dmr_map_insert(map, parts[2]);
-	synchronize_rcu();
-	dmr_remap_free(hole);
+	dmr_map_doom(map, hole);
+	if (!map->replay)
+		dmr_map_reap(map);
 	dmr_core_counted(core);
 	return 0;
 }
@@ -298,9 +320,10 @@ void dmr_holes_fit(struct dmr_core *core, u64 len, unsigned int block)
 			continue;
 		}
 		dmr_map_remove(map, hole);
-		synchronize_rcu();
-		dmr_remap_free(hole);
+		dmr_map_doom(map, hole);
+		cond_resched();
 	}
+	dmr_map_reap(map);
 	dmr_core_counted(core);
 }
 
@@ -328,16 +351,20 @@ void dmr_split_publish(struct dmr_map *map, const struct dmr_split *split)
 	for (int i = 0; i < 3; i++)
 		if (in_table[i])
 			dmr_map_insert(map, in_table[i]);
-	/* Lest a reader miss the parts, which came behind him, and then the whole. */
-	synchronize_rcu();
+	/* Lest a bio miss the parts, which came behind it, and then the whole. */
+	if (!map->replay)
+		synchronize_rcu();
 	dmr_map_remove(map, split->whole);
-	synchronize_rcu();
+	if (!map->replay)
+		synchronize_rcu();
 
 	for (int i = 0; i < 3; i++)
 		if (on_spare[i])
 			parts[nr++] = &on_spare[i]->ext;
 	dmr_spare_cut(&map->spare, &split->whole->ext, parts, nr);
-	dmr_remap_free(split->whole);
+	dmr_map_doom(map, split->whole);
+	if (!map->replay)
+		dmr_map_reap(map);
 }
 
 void dmr_split_free(const struct dmr_split *split)

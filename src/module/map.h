@@ -41,6 +41,12 @@ void dmr_map_insert(struct dmr_map *map, struct dmr_remap *remap);
 /* Unpublish it; readers may hold it until a grace period has passed. */
 void dmr_map_remove(struct dmr_map *map, struct dmr_remap *remap);
 
+/* What was unpublished, and is on no spare, is freed by the next dmr_map_reap(). */
+void dmr_map_doom(struct dmr_map *map, struct dmr_remap *remap);
+
+/* Free what is doomed, when readers are gone. Context: the change lock; sleeps. */
+void dmr_map_reap(struct dmr_map *map);
+
 /* Change what the flags of an entry of the table say. */
 void dmr_map_flags(struct dmr_map *map, struct dmr_remap *remap, u8 set, u8 clear);
 

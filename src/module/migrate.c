@@ -555,8 +555,8 @@ static int dmr_mig_prepare(struct dmr_migration *mg, const struct dmr_user *to)
 	mg->next = mg->w ? dmr_core_make_map(core, to) : NULL;
 	if (!mg->next)
 		return dmr_no_memory(mg);
-	if (dmr_table_resize(&mg->next->table, dmr_table_buckets_for(mg->map->remaps)))
-		return dmr_no_memory(mg);
+	/* Without memory for them it grows later. */
+	dmr_table_resize(&mg->next->table, dmr_table_buckets_for(mg->map->remaps));
 	return core->volatile_ ? 0 : dmr_persist_join(mg->next, mg->map);
 }
 

@@ -212,30 +212,15 @@ static void dmr_persist_problem(struct dmr_meta *m, const char *fmt, ...)
  *----------------------------------------------------------------
  */
 
-/* To be freed when readers are gone: their place on the spare is free for a link. */
-static void dmr_doom(struct dmr_core *core, struct dmr_remap *remap)
-{
-	struct dmr_map *map = dmr_map_of(core);
-
-	remap->ext.node.rb_right = map->doomed;
-	map->doomed = &remap->ext.node;
-}
-
 /* Free what a replay has left over, and what it took out again. */
 static void dmr_replay_end(struct dmr_core *core)
 {
 	struct dmr_map *map = dmr_map_of(core);
-	struct rb_node *node, *next;
 
 	while (map->nr_stock)
 		dmr_remap_free(map->stock[--map->nr_stock]);
-	synchronize_rcu();
-	for (node = map->doomed; node; node = next) {
-		next = node->rb_right;
-		dmr_remap_free(rb_entry(node, struct dmr_remap, ext.node));
-		cond_resched();
-	}
-	map->doomed = NULL;
+	dmr_map_reap(map);
+	map->replay = false;
 }
 
 static bool dmr_change_fits(const struct dmr_core *core, const struct dmr_change *change)
@@ -327,14 +312,14 @@ static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 fi
 		part = dmr_remap_part(remap, from[i], to[i]);
 		if (!part) {
 			/* All will be dropped. */
-			dmr_doom(core, remap);
+			dmr_map_doom(map, remap);
 			return -ENOMEM;
 		}
 		dmr_map_insert(map, part);
 		parts[nr++] = &part->ext;
 	}
 	dmr_spare_cut(&map->spare, &remap->ext, parts, nr);
-	dmr_doom(core, remap);
+	dmr_map_doom(map, remap);
 	return 0;
 }
 
@@ -533,12 +518,12 @@ static void dmr_persist_drop(struct dmr_core *core)
 	while ((remap = dmr_next(map, from))) {
 		from = dmr_remap_end(remap);
 		dmr_map_remove(map, remap);
-		dmr_doom(core, remap);
+		dmr_map_doom(map, remap);
 		cond_resched();
 	}
 	while ((remap = dmr_next_hole(map, 0))) {
 		dmr_map_remove(map, remap);
-		dmr_doom(core, remap);
+		dmr_map_doom(map, remap);
 	}
 	dmr_core_counted(core);
 	/* With all that was taken. */
@@ -603,41 +588,84 @@ static void dmr_persist_settled(struct dmr_core *core)
 	dmr_repair_settle(core);
 }
 
-/* What the table changes of what is on disk, and what a copy lacks. */
+/* What a copy lacks, and what is in doubt. */
+static int dmr_persist_recover(struct dmr_core *core)
+{
+	struct dmr_meta *m = &dmr_map_of(core)->meta;
+	int r = dmr_meta_recover(m);
+
+	if (!r && !m->doubt)
+		dmr_persist_settled(core);
+	return r;
+}
+
+/*
+ * The log may have records that would not fit any more: another half without them. Settled
+ * before: a half that may be there already is as the map was then.
+ */
+static int dmr_persist_shrink(struct dmr_core *core, const struct dmr_user *u)
+{
+	struct dmr_meta *m = &dmr_map_of(core)->meta;
+	int r;
+
+	if (u->len >= m->len && dmr_user_block(u) <= m->block)
+		return 0;
+	r = dmr_persist_settle(core);
+	if (r)
+		return r;
+	dmr_holes_fit(core, u->len, dmr_user_block(u));
+	return dmr_meta_resume(m);
+}
+
+/* What the table changes of what is on disk. */
 static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 			      char **error)
 {
 	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_meta *m = &map->meta;
-	u64 size = dmr_spare_size(&map->spare);
-	bool news = m->len != u->len || m->spare_size != size ||
-		    m->block != dmr_user_block(u) ||
-		    (u->main_id[0] && strcmp(m->main_id, u->main_id));
+	u64 size = dmr_spare_size(&map->spare), len = m->len;
+	unsigned int block = m->block;
 	int r;
 
-	if (u->readonly)
-		return 0;
 	*error = "Spare's metadata cannot be written";
-	dmr_holes_fit(core, u->len, dmr_user_block(u));
-	/* The log has records that would not fit any more: another half without them. */
-	if (u->len < m->len || dmr_user_block(u) > m->block) {
-		r = dmr_meta_resume(m);
-		if (r)
-			return r;
-		dmr_persist_settled(core);
-	}
+	r = dmr_persist_shrink(core, u);
+	if (r)
+		return r;
 	m->len = u->len;
 	m->size = size;
 	m->spare_size = size;
 	m->block = dmr_user_block(u);
 	if (u->main_id[0])
 		strscpy(m->main_id, u->main_id, sizeof(m->main_id));
-	if (!news && !m->doubt && !m->log_bad && !m->super_bad && !m->torn)
-		return 0;
-	r = dmr_meta_recover(m);
-	if (!r && !m->doubt)
-		dmr_persist_settled(core);
+	r = dmr_persist_recover(core);
+	if (r) {
+		/* The table before this one still suits. */
+		m->len = len;
+		m->block = block;
+	}
 	return r;
+}
+
+/* See that what is on disk is whole, and as the table has it. */
+static int dmr_persist_refresh(struct dmr_core *core, const struct dmr_user *u,
+			       char **error)
+{
+	struct dmr_map *map = dmr_map_of(core);
+	struct dmr_meta *m = &map->meta;
+	int r = 0;
+
+	if (u->readonly)
+		return 0;
+	if (m->len != u->len || m->spare_size != dmr_spare_size(&map->spare) ||
+	    m->block != dmr_user_block(u) ||
+	    (u->main_id[0] && strcmp(m->main_id, u->main_id)))
+		return dmr_persist_update(core, u, error);
+	if (m->doubt || m->log_bad || m->super_bad || m->torn) {
+		*error = "Spare's metadata cannot be written";
+		r = dmr_persist_recover(core);
+	}
+	/* What is known goes on being served; a change will try again. */
+	return core->loaded ? 0 : r;
 }
 
 static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
@@ -649,8 +677,10 @@ static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
 	/* The log may speak of all that was mapped, above the table's end too. */
 	if (!r)
 		r = dmr_table_extend(&map->table, map->meta.len);
-	if (!r)
-		r = dmr_core_expect(core, map->meta.records);
+	/* Without memory for so many buckets the lists are longer. */
+	for (u64 nr = map->meta.records; !r && nr && dmr_core_expect(core, nr); nr /= 4)
+		;
+	map->replay = true;
 	if (!r)
 		r = dmr_meta_load(&map->meta);
 	if (r) {
@@ -662,6 +692,10 @@ static int dmr_persist_load(struct dmr_core *core, const struct dmr_user *u,
 	/* They may be fewer than were ever added. */
 	dmr_core_resize(core);
 	DMINFO("%s: %llu remaps loaded", dm_device_name(core->md), map->remaps);
+	/* When it is whole again that is an event. */
+	core->state = dmr_core_state(core);
+	if (map->meta.log_bad || map->meta.super_bad)
+		DMWARN("%s: a copy of the metadata was damaged", dm_device_name(core->md));
 	return 0;
 }
 
@@ -676,7 +710,7 @@ static int dmr_persist_first(struct dmr_core *core, const struct dmr_user *u,
 		r = dmr_persist_load(core, u, error);
 		if (!r) {
 			*error = dmr_core_misfit(core, u);
-			r = *error ? -EINVAL : dmr_persist_update(core, u, error);
+			r = *error ? -EINVAL : dmr_persist_refresh(core, u, error);
 		}
 	}
 	if (r)
@@ -725,7 +759,7 @@ int dmr_persist_open(struct dmr_core *core, const struct dmr_user *u)
 		if (!r)
 			r = dmr_persist_same(core, &error);
 		if (!r)
-			r = dmr_persist_update(core, u, &error);
+			r = dmr_persist_refresh(core, u, &error);
 	}
 	if (r)
 		DMERR("%s: %s (error %d)", dm_device_name(core->md), error, r);
@@ -752,8 +786,9 @@ int dmr_persist_settle(struct dmr_core *core)
 		return dmr_refuse(core, -EIO,
 				  "the metadata on the spare cannot be written (error %d): no remap can be changed",
 				  r);
-	DMINFO("%s: metadata is %s again", dm_device_name(core->md),
-	       dmr_meta_state(&map->meta));
+	/* A failing write may have brought us here. */
+	DMWARN_LIMIT("%s: metadata is %s again", dm_device_name(core->md),
+		     dmr_meta_state(&map->meta));
 	dmr_persist_settled(core);
 	return 0;
 }
