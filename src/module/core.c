@@ -578,15 +578,15 @@ static int dmr_core_open(struct dmr_core *core, const struct dmr_user *u)
 /* From now on it is. */
 static void dmr_core_switch(struct dmr_core *core, struct dmr_user *u)
 {
-	bool other = core->main != u->main || core->len != u->len ||
-		     core->block != dmr_user_block(u);
+	bool main = core->main && core->main != u->main;
+	bool other = main || core->len != u->len || core->block != dmr_user_block(u);
 
-	mutex_lock(&core->scrub.lock);
+	dmr_scrub_lock(core);
 	core->main = u->main;
 	mutex_unlock(&core->scrub.lock);
 	/* Nobody reads the old one any more. */
 	if (other)
-		dmr_repair_forget(core);
+		dmr_repair_forget(core, main);
 	dmr_holes_fit(core, u->len, dmr_user_block(u));
 	/* What status, query and list read without the lock. */
 	WRITE_ONCE(core->len, u->len);

@@ -226,6 +226,7 @@ struct dmr_scrub_buffer;
  * @to:		the first that is not read
  * @rate:	MiB in a second; 0: no scrub is under way
  * @marked:	@at as it was written down last
+ * @wanted:	somebody waits for @lock: not longer than for a block
  * @buffer:	made when it is first needed
  */
 struct dmr_scrub {
@@ -235,6 +236,7 @@ struct dmr_scrub {
 	u64			to;
 	unsigned int		rate;
 	u64			marked;
+	bool			wanted;
 	struct dmr_scrub_buffer	*buffer;
 };
 

@@ -143,8 +143,12 @@ static int dmr_mig_place_pending(struct dmr_migration *mg, const struct dmr_rema
 
 	/* Block by block: one that fails as it is copied is lost by itself. */
 	for (u64 from = remap->start; from < end && !r; from += block) {
-		bool readable = dmr_readable(mg->core, from);
+		bool readable;
 
+		if (dmr_core_stopping(mg->core))
+			return dmr_refuse(mg->core, -EINTR,
+					  "migrate was interrupted; nothing was changed");
+		readable = dmr_readable(mg->core, from);
 		r = dmr_mig_place_run(mg, from, block, readable ? 0 : DMR_LOST);
 		cond_resched();
 	}

@@ -15,11 +15,17 @@
 /* Sectors of main that are read to see whether it is still there. */
 #define DMR_ALIVE_READS		4
 
+/* Runs of the table that are passed over to find one of those. */
+#define DMR_ALIVE_LOOKS		1024
+
 /* Pages of a bio that zeroes. */
 #define DMR_ZERO_PAGES		16
 
-/* Spare blocks that one part of a write may find bad before it gives up. */
-#define DMR_MAX_ASIDE		64
+/* Jiffies: as far ahead as can be told. */
+#define DMR_REST_FOREVER	BIT_ULL(62)
+
+/* Spare blocks that one part of a write may find bad before it gives up, within the budget. */
+#define DMR_MAX_ASIDE		1024
 
 /**
  * enum dmr_mend - what is to be committed of a part of a write that has been written
@@ -121,20 +127,33 @@ static int dmr_read_sync(struct dmr_core *core, struct block_device *bdev, u64 s
 	return dmr_sync_io(bdev, REQ_OP_READ, sector, core->check, sectors);
 }
 
+/* The first block from @at on that is not in the table, or U64_MAX. */
+static u64 dmr_main_block(struct dmr_core *core, u64 at)
+{
+	struct dmr_run run;
+
+	for (unsigned int i = 0; i < DMR_ALIVE_LOOKS && at < core->len; i++) {
+		rcu_read_lock();
+		dmr_table_lookup(&dmr_map_of(core)->table, at,
+				 min(at + DMR_WINDOW_SECTORS, core->len), &run);
+		rcu_read_unlock();
+		if (!run.remap)
+			return at;
+		at = run.end;
+	}
+	return U64_MAX;
+}
+
 static bool dmr_main_alive(struct dmr_core *core)
 {
 	unsigned int tried = 0;
 
 	for (unsigned int i = 0; i < DMR_ALIVE_READS; i++) {
-		u64 at = round_down(core->len / (2 * DMR_ALIVE_READS) * (2 * i + 1),
-				    core->block);
-		struct dmr_run run;
-
 		/* One that worked before: not one that was remapped, or is pending. */
-		rcu_read_lock();
-		dmr_table_lookup(&dmr_map_of(core)->table, at, at + core->block, &run);
-		rcu_read_unlock();
-		if (run.remap)
+		u64 at = dmr_main_block(core, round_down(core->len / (2 * DMR_ALIVE_READS) *
+							 (2 * i + 1), core->block));
+
+		if (at == U64_MAX)
 			continue;
 		tried++;
 		if (!dmr_read_sync(core, core->main, at, core->block))
@@ -170,16 +189,20 @@ static bool dmr_breaker(struct dmr_core *core, u64 sectors)
 	return true;
 }
 
-void dmr_repair_streak(struct dmr_core *core)
+bool dmr_repair_streak(struct dmr_core *core)
 {
+	bool dead;
+
 	/* Whoever fails must not wait for a verb; there will be another block. */
 	if (!mutex_trylock(&core->change))
-		return;
-	if (!core->stop && core->auto_ == DMR_AUTO_ON && !dmr_main_alive(core))
+		return false;
+	dead = !core->stop && !dmr_main_alive(core);
+	if (dead)
 		dmr_trip(core);
 	atomic_set(&core->streak, 0);
 	dmr_core_notice(core);
 	mutex_unlock(&core->change);
+	return dead;
 }
 
 /*
@@ -369,10 +392,14 @@ static void dmr_drop_room(struct dmr_core *core, struct dmr_remap *mid)
 	dmr_remap_free(mid);
 }
 
-/* A spare that is gone says nothing of its sectors. */
+/* A spare that is gone says nothing of its sectors; its first may be bad, as any other. */
 static bool dmr_spare_alive(struct dmr_core *core)
 {
-	return !dmr_read_sync(core, dmr_map_of(core)->bdev, 0, core->block);
+	const struct dmr_map *map = dmr_map_of(core);
+	u64 last = dmr_spare_size(&map->spare) - core->block;
+
+	return !dmr_read_sync(core, map->bdev, 0, core->block) ||
+	       !dmr_read_sync(core, map->bdev, last, core->block);
 }
 
 /* A block of the spare does not take writes: never use it again, if that can be told. */
@@ -646,8 +673,9 @@ static blk_status_t dmr_repair_commit(struct dmr_repair *rp)
 static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp)
 {
 	struct dmr_core *core = rp->core;
+	unsigned long deadline = jiffies + core->budget * HZ;
 
-	for (int i = 0; i < DMR_MAX_ASIDE;) {
+	for (int i = 0; i < DMR_MAX_ASIDE && !time_after(jiffies, deadline);) {
 		struct dmr_remap *mid = dmr_take_room(rp);
 		blk_status_t status;
 
@@ -679,13 +707,22 @@ static blk_status_t dmr_repair_elsewhere(struct dmr_repair *rp)
 	return rp->error;
 }
 
-/* On the spare where it is: from now on neither lost nor pending. */
+/*
+ * On the spare where it is: from now on neither lost nor pending. Those that the spare takes,
+ * lest they are put aside with those that it does not.
+ */
 static blk_status_t dmr_repair_there(struct dmr_repair *rp, enum dmr_verify verify)
 {
+	unsigned int block = rp->core->block;
 	blk_status_t status;
 
-	status = dmr_repair_put(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp), verify,
-				DMR_THERE);
+	for (;;) {
+		status = dmr_repair_put(rp, dmr_map_of(rp->core)->bdev, dmr_repair_place(rp),
+					verify, DMR_THERE);
+		if (!dmr_medium_error(status) || rp->to - rp->from <= block)
+			break;
+		rp->to = rp->from + round_up((rp->to - rp->from) / 2, block);
+	}
 	return status ?: dmr_repair_commit(rp);
 }
 
@@ -699,13 +736,13 @@ static blk_status_t dmr_repair_hole(struct dmr_repair *rp)
 	blk_status_t status;
 
 	status = dmr_repair_put(rp, core->main, rp->from, DMR_VERIFY_PENDING, DMR_SOUND);
-	if (status && rp->to - rp->from > core->block) {
+	if (dmr_medium_error(status) && rp->to - rp->from > core->block) {
 		/* One block of them, lest the good go with the bad. */
 		rp->to = rp->from + core->block;
 		status = dmr_repair_put(rp, core->main, rp->from, DMR_VERIFY_PENDING,
 					DMR_SOUND);
 	}
-	return status ? BLK_STS_MEDIUM : dmr_repair_commit(rp);
+	return status ?: dmr_repair_commit(rp);
 }
 
 /* Where the map has it now, if it may not have been tried there yet. */
@@ -1021,8 +1058,8 @@ static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
 	}
 }
 
-/* Move what is not mapped yet, as a person would: nobody may write meanwhile. */
-static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
+/* Move a run that is not mapped yet, as a person would: nobody may write meanwhile. */
+static int dmr_note_move(struct dmr_core *core, u64 from, u64 to)
 {
 	struct dmr_batch batch = {};
 	struct dmr_remap *remap;
@@ -1030,8 +1067,7 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 	int r = -ENOMEM;
 
 	/* Who writes there now finds out by himself. */
-	if (dmr_claimed(core, from, to) || dmr_mapped(dmr_map_of(core), from, to) ||
-	    !dmr_breaker(core, len))
+	if (dmr_claimed(core, from, to) || !dmr_breaker(core, len))
 		return 0;
 	/* Now that it can be read: it may not come back another time. */
 	remap = dmr_reserve_take(core);
@@ -1054,6 +1090,23 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 		     dm_device_name(core->md), from, to - 1);
 	dmr_core_event(core);
 	return 0;
+}
+
+static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
+{
+	int r = 0;
+
+	while (from < to && !r) {
+		const struct dmr_remap *next = dmr_next(dmr_map_of(core), from);
+		u64 end = next ? min(to, max(from, next->start)) : to;
+
+		if (from < end)
+			r = dmr_note_move(core, from, end);
+		/* What was moved is mapped now, and so is what comes next. */
+		next = dmr_mapped(dmr_map_of(core), end, end + 1);
+		from = next ? dmr_remap_end(next) : end;
+	}
+	return r;
 }
 
 static void dmr_note_work(struct work_struct *work)
@@ -1080,16 +1133,20 @@ static void dmr_note_work(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
-void dmr_repair_forget(struct dmr_core *core)
+void dmr_repair_forget(struct dmr_core *core, bool main)
 {
 	struct dmr_map *map = dmr_map_of(core);
+	u64 now = get_jiffies_64();
 	struct dmr_remap *hole;
 
 	spin_lock(&core->note_lock);
 	core->nr_notes = 0;
 	spin_unlock(&core->note_lock);
 	for (u64 from = 0; (hole = dmr_next_hole(map, from)); from = dmr_remap_end(hole))
-		WRITE_ONCE(hole->ext.start, 0);
+		if (main)
+			WRITE_ONCE(hole->ext.start, now + DMR_REST_FOREVER);
+		else if (hole->ext.start < now + DMR_REST_FOREVER / 2)
+			WRITE_ONCE(hole->ext.start, 0);
 }
 
 void dmr_repair_resume(struct dmr_core *core)

@@ -66,8 +66,15 @@ bool dmr_readable(struct dmr_core *core, u64 sector);
  */
 void dmr_repair_note(struct dmr_core *core, u64 from, u64 to, bool weak);
 
-/* Main is another: what was noted does not speak of it. Context: the change lock. */
-void dmr_repair_forget(struct dmr_core *core);
+/**
+ * dmr_repair_forget - the table is another: what was noted does not speak of it
+ * @core:	the core
+ * @main:	so is main: what was pending has no data there, whatever it reads as, and
+ *		is not read before it is written
+ *
+ * Context: the change lock.
+ */
+void dmr_repair_forget(struct dmr_core *core, bool main);
 
 /* Act upon what was noted while the device was suspended. Context: any. */
 void dmr_repair_resume(struct dmr_core *core);
@@ -78,9 +85,9 @@ void dmr_repair_resume(struct dmr_core *core);
  * Trips automatic remapping when main is gone. While a verb is under way it is left for
  * the next block that fails.
  *
- * Context: a worker; tries the change lock.
+ * Context: a worker; tries the change lock. Return: it is gone.
  */
-void dmr_repair_streak(struct dmr_core *core);
+bool dmr_repair_streak(struct dmr_core *core);
 
 /* What was in doubt has not happened. Context: the change lock; sleeps. */
 void dmr_repair_settle(struct dmr_core *core);

@@ -48,15 +48,46 @@ struct dmr_probe {
  *----------------------------------------------------------------
  */
 
+/*
+ * Does a write begin with pending sectors that an add has taken? It ends with them, or before
+ * the next. They stay as they are for as long as a flag of that add can be seen.
+ */
+static bool dmr_route_taken(const struct dmr_batch *taken, u64 start, struct dmr_route *route)
+{
+	size_t lo = 0, hi = taken->nr;
+	const struct dmr_remap *next;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (dmr_remap_end(taken->remaps[mid]) <= start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == taken->nr)
+		return false;
+	next = taken->remaps[lo];
+	route->end = min(route->end, next->start > start ? next->start : dmr_remap_end(next));
+	return next->start <= start;
+}
+
 /* A remap that is being moved: the flags were seen, so the move is set up. */
-static void dmr_route_moving(const struct dmr_move *m, u8 flags, bool write,
+static void dmr_route_moving(const struct dmr_core *core, u8 flags, enum req_op op,
 			     u64 start, struct dmr_route *route)
 {
+	const struct dmr_move *m = &core->move;
 	u64 lo, hi;
 
 	route->side = flags & DMR_ADDING ? DMR_MAIN : DMR_SPARE;
-	if (!write || start >= m->last)
+	if (!op_is_write(op) || start >= m->last)
 		return;
+	/* As other writes to such: it must be read back, and waits until they are somewhere. */
+	if (flags & DMR_ADDING && op != REQ_OP_DISCARD &&
+	    dmr_route_taken(&core->taken, start, route)) {
+		route->side = DMR_FAIL;
+		return;
+	}
 	if (start < m->first) {
 		route->end = min(route->end, m->first);
 		return;
@@ -145,8 +176,9 @@ void dmr_route_rare(const struct dmr_map *map, enum req_op op,
 		route->side = op == REQ_OP_DISCARD ? DMR_NONE : DMR_FAIL;
 		return;
 	}
-	if (flags & DMR_ADDING || (flags & DMR_REMOVING && !(flags & DMR_LOST)))
-		dmr_route_moving(&map->core->move, flags, write, start, route);
+	if (flags & DMR_ADDING || (flags & DMR_REMOVING && !(flags & DMR_LOST) &&
+				   !(flags & DMR_PENDING && write)))
+		dmr_route_moving(map->core, flags, op, start, route);
 	else if (flags & (DMR_LOST | DMR_PENDING))
 		dmr_route_medium(remap, op, flags, route);
 	else if (flags & DMR_HOLE)

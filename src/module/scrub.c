@@ -86,28 +86,37 @@ static u64 dmr_scrub_read(struct dmr_core *core, u64 from, u64 to, blk_status_t 
 	return end;
 }
 
-/* Some block of the run failed: which, and do they come back? Return: how far it got. */
+/* Does the block fail, and does it come back? Return: so many have failed that it is enough. */
+static bool dmr_scrub_block(struct dmr_core *core, u64 from)
+{
+	blk_status_t first, second;
+
+	dmr_scrub_read(core, from, from + core->block, &first);
+	if (!dmr_medium_error(first)) {
+		atomic_set(&core->streak, 0);
+		return false;
+	}
+	dmr_scrub_read(core, from, from + core->block, &second);
+	if (!second)
+		dmr_count(core, DMR_STAT_WEAK, core->block);
+	dmr_error_saw(core, &(struct dmr_error) {
+		.sector = from, .len = core->block,
+		.opf = REQ_OP_READ, .status = second ?: first,
+	});
+	if (!second || dmr_medium_error(second))
+		dmr_repair_note(core, from, from + core->block, !second);
+	return second && atomic_inc_return(&core->streak) >= DMR_SCRUB_STREAK;
+}
+
+/* Some block of the run failed: which? Return: how far it got. */
 static u64 dmr_scrub_blocks(struct dmr_core *core, u64 from, u64 to)
 {
-	for (; from < to && !READ_ONCE(core->stop); from += core->block) {
-		blk_status_t first, second;
+	bool over = false;
 
-		dmr_scrub_read(core, from, from + core->block, &first);
-		if (!dmr_medium_error(first)) {
-			atomic_set(&core->streak, 0);
-			continue;
-		}
-		dmr_scrub_read(core, from, from + core->block, &second);
-		if (!second)
-			dmr_count(core, DMR_STAT_WEAK, core->block);
-		dmr_error_saw(core, &(struct dmr_error) {
-			.sector = from, .len = core->block,
-			.opf = REQ_OP_READ, .status = second ?: first,
-		});
-		if (!second || dmr_medium_error(second))
-			dmr_repair_note(core, from, from + core->block, !second);
-		if (second && atomic_inc_return(&core->streak) >= DMR_SCRUB_STREAK)
-			return from + core->block;
+	/* One at least: a chunk of none is the end. */
+	for (; from < to && !over; from += core->block) {
+		over = dmr_scrub_block(core, from) || READ_ONCE(core->stop) ||
+		       READ_ONCE(core->scrub.wanted);
 		cond_resched();
 	}
 	return from;
@@ -173,8 +182,10 @@ static void dmr_scrub_work(struct work_struct *work)
 	mutex_unlock(&core->scrub.lock);
 
 	/* Takes the change lock, within which the other one is. */
-	if (atomic_read(&core->streak) >= DMR_SCRUB_STREAK)
-		dmr_repair_streak(core);
+	if (atomic_read(&core->streak) >= DMR_SCRUB_STREAK && dmr_repair_streak(core)) {
+		WRITE_ONCE(core->scrub.rate, 0);
+		over = true;
+	}
 	if (over) {
 		DMINFO("%s: scrub ended at main sector %llu", dm_device_name(core->md),
 		       core->scrub.at);
@@ -201,29 +212,64 @@ bool dmr_scrub_ready(struct dmr_core *core)
 	return core->scrub.buffer;
 }
 
-int dmr_scrub_start(struct dmr_core *core, u64 from, u64 to, unsigned int rate)
+void dmr_scrub_lock(struct dmr_core *core)
 {
+	WRITE_ONCE(core->scrub.wanted, true);
 	mutex_lock(&core->scrub.lock);
-	if (!dmr_scrub_ready(core)) {
-		mutex_unlock(&core->scrub.lock);
-		return dmr_refuse(core, -ENOMEM, "no memory for a scrub");
-	}
+	WRITE_ONCE(core->scrub.wanted, false);
+}
+
+static void dmr_scrub_set(struct dmr_core *core, u64 from, u64 to, unsigned int rate)
+{
+	dmr_scrub_lock(core);
 	WRITE_ONCE(core->scrub.at, from);
 	WRITE_ONCE(core->scrub.to, to);
 	WRITE_ONCE(core->scrub.rate, rate);
 	core->scrub.marked = from;
 	mutex_unlock(&core->scrub.lock);
+}
 
+int dmr_scrub_start(struct dmr_core *core, u64 from, u64 to, unsigned int rate)
+{
+	u64 old_at, old_to;
+	unsigned int old_rate;
+	int r = 0;
+
+	dmr_scrub_lock(core);
+	old_at = core->scrub.at;
+	old_to = core->scrub.to;
+	old_rate = core->scrub.rate;
+	if (!dmr_scrub_ready(core))
+		r = -ENOMEM;
+	mutex_unlock(&core->scrub.lock);
+	if (r)
+		return dmr_refuse(core, r, "no memory for a scrub");
+
+	dmr_scrub_set(core, from, to, rate);
+	if (!core->readonly)
+		r = dmr_persist_scrub(core);
+	if (r)
+		dmr_scrub_set(core, old_at, old_to, old_rate);
 	dmr_scrub_resume(core);
-	return core->readonly ? 0 : dmr_persist_scrub(core);
+	return r;
 }
 
 int dmr_scrub_stop(struct dmr_core *core)
 {
-	mutex_lock(&core->scrub.lock);
+	unsigned int rate;
+	int r = 0;
+
+	dmr_scrub_lock(core);
+	rate = core->scrub.rate;
 	WRITE_ONCE(core->scrub.rate, 0);
 	mutex_unlock(&core->scrub.lock);
-	return core->readonly ? 0 : dmr_persist_scrub(core);
+	if (!core->readonly)
+		r = dmr_persist_scrub(core);
+	if (r) {
+		WRITE_ONCE(core->scrub.rate, rate);
+		dmr_scrub_resume(core);
+	}
+	return r;
 }
 
 void dmr_scrub_init(struct dmr_core *core)

@@ -30,6 +30,9 @@ int dmr_scrub_start(struct dmr_core *core, u64 from, u64 to, unsigned int rate);
 /* End it. Context: the change lock; sleeps. Return: as dmr_scrub_start(). */
 int dmr_scrub_stop(struct dmr_core *core);
 
+/* Take scrub.lock, of a scrub that reads no more than the block it is at. Context: sleeps. */
+void dmr_scrub_lock(struct dmr_core *core);
+
 /* Make sure of a buffer. Context: sleeps. */
 bool dmr_scrub_ready(struct dmr_core *core);
 

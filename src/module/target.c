@@ -453,6 +453,16 @@ static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
  *----------------------------------------------------------------
  */
 
+/* A word of a table line, as dm_split_args() reads it. */
+static size_t dmr_table_word(const char *word, char *result, unsigned int maxlen)
+{
+	size_t sz = 0;
+
+	for (; *word; word++)
+		DMEMIT("%s%c", isspace(*word) || *word == '\\' ? "\\" : "", *word);
+	return sz;
+}
+
 /* What a table line would be that brings about what is in force. */
 static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxlen)
 {
@@ -469,8 +479,10 @@ static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxl
 		DMEMIT(" manual");
 	if (t->user.volatile_)
 		DMEMIT(" volatile");
-	if (t->user.main_id[0])
-		DMEMIT(" main_id %s", t->user.main_id);
+	if (t->user.main_id[0]) {
+		DMEMIT(" main_id ");
+		sz += dmr_table_word(t->user.main_id, result + sz, maxlen - sz);
+	}
 	if (low != DMR_LOW_DEFAULT)
 		DMEMIT(" spare_low %llu", low);
 }
