@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tool.h"
 
-#include <blkid/blkid.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <linux/kernel.h>
 
@@ -27,35 +24,6 @@ static int refuse_contents(struct spare *spare)
 		return complain("%s is a spare already, %s (see --force)", path,
 				uuid_text(spare->owner.m.uuid, text));
 	return complain("%s is not blank: %s (see --force)", path, spare->owner.said);
-}
-
-static int wipe(int fd)
-{
-	blkid_probe probe = blkid_new_probe();
-	int r = probe ? blkid_probe_set_device(probe, fd, 0, 0) : -1;
-
-	if (!r) {
-		blkid_probe_enable_superblocks(probe, 1);
-		blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_BADCSUM);
-		blkid_probe_enable_partitions(probe, 1);
-		blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC);
-		while (!r && !(r = blkid_do_probe(probe)))
-			r = blkid_do_wipe(probe, 0);
-	}
-	blkid_free_probe(probe);
-	return r < 0 || fsync(fd) ? -1 : 0;
-}
-
-/* What others would still see at other places than where metadata goes. */
-static int wipe_contents(const struct device *dev)
-{
-	/* Another descriptor: libblkid's reads and writes are not fit for O_DIRECT. */
-	int fd = open(dev->path, O_RDWR | O_CLOEXEC);
-	int r = fd < 0 ? -1 : wipe(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return r ? complain("what is on %s cannot be wiped", dev->path) : DONE;
 }
 
 static int write_metadata(struct spare *spare, const struct options *opt, u64 len, u32 block)

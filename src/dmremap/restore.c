@@ -180,7 +180,7 @@ static u64 highest_generation(struct owner *o)
 	return generation;
 }
 
-static int write_spare(struct spare *spare, struct json_object *dump)
+static int write_spare(struct spare *spare, struct json_object *dump, bool wipe)
 {
 	struct owner *o = &spare->owner;
 	int r;
@@ -194,6 +194,8 @@ static int write_spare(struct spare *spare, struct json_object *dump)
 	for (unsigned int i = 0; i < nr_kinds; i++)
 		if (!get_map(dump, o, &kinds[i]))
 			return FAILED;
+	if (wipe && wipe_contents(&spare->dev))
+		return FAILED;
 	o->m.generation = highest_generation(o);
 	r = owner_write(o, survey_epoch(&o->m));
 	if (r)
@@ -202,14 +204,12 @@ static int write_spare(struct spare *spare, struct json_object *dump)
 	return DONE;
 }
 
-/* Only over blanks, and over what is ours and cannot be loaded. */
+/* Only over blanks: of what is damaged `repair` may still save much. */
 static int refuse_contents(struct spare *spare)
 {
 	int r = owner_load(&spare->owner);
 
 	if (r == -ENODATA && !foreign_contents(&spare->dev))
-		return DONE;
-	if (r == -EUCLEAN)
 		return DONE;
 	if (!r)
 		return complain("%s is a spare that can be loaded (see --force)", spare->dev.path);
@@ -229,7 +229,7 @@ int run_restore(const struct options *opt)
 	r = spare_open(&spare, opt->spare, DEVICE_WRITE);
 	if (!r) {
 		r = opt->force ? DONE : refuse_contents(&spare);
-		r = spare_close(&spare, r ? r : write_spare(&spare, dump));
+		r = spare_close(&spare, r ? r : write_spare(&spare, dump, opt->force));
 	}
 	json_object_put(dump);
 	return r;

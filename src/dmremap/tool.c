@@ -3,8 +3,10 @@
 
 #include <blkid/blkid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/kernel.h>
 
@@ -128,4 +130,32 @@ const char *foreign_contents(const struct device *dev)
 		snprintf(what, sizeof(what), "it cannot be probed");
 	blkid_free_probe(probe);
 	return r == 1 ? NULL : what;
+}
+
+static int wipe(int fd)
+{
+	blkid_probe probe = blkid_new_probe();
+	int r = probe ? blkid_probe_set_device(probe, fd, 0, 0) : -1;
+
+	if (!r) {
+		blkid_probe_enable_superblocks(probe, 1);
+		blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_BADCSUM);
+		blkid_probe_enable_partitions(probe, 1);
+		blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC);
+		while (!r && !(r = blkid_do_probe(probe)))
+			r = blkid_do_wipe(probe, 0);
+	}
+	blkid_free_probe(probe);
+	return r < 0 || fsync(fd) ? -1 : 0;
+}
+
+int wipe_contents(const struct device *dev)
+{
+	/* Another descriptor: libblkid's reads and writes are not fit for O_DIRECT. */
+	int fd = open(dev->path, O_RDWR | O_CLOEXEC);
+	int r = fd < 0 ? -1 : wipe(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return r ? complain("what is on %s cannot be wiped", dev->path) : DONE;
 }

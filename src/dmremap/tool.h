@@ -89,6 +89,9 @@ int main_options(const struct options *opt, const struct spare *spare, u64 *len,
 /* What libblkid sees on it, or NULL. */
 const char *foreign_contents(const struct device *dev);
 
+/* Have it see nothing, also where no metadata goes. Complains. */
+int wipe_contents(const struct device *dev);
+
 #define UUID_TEXT 37
 const char *uuid_text(const u8 *uuid, char text[UUID_TEXT]);
 bool uuid_parse(const char *text, u8 *uuid);

@@ -21,6 +21,9 @@
 /* Pages of a bio that zeroes. */
 #define DMR_ZERO_PAGES		16
 
+/* Blocks that could not be read are looked at so many at a time. */
+#define DMR_NOTE_BLOCKS		8
+
 /* Jiffies: as far ahead as can be told. */
 #define DMR_REST_FOREVER	BIT_ULL(62)
 
@@ -259,8 +262,10 @@ static blk_status_t dmr_repair_verify(const struct dmr_repair *rp, u64 at,
 		r = dmr_sync_io(bdev, REQ_OP_READ, sector, buffer->in, sectors);
 	if (r)
 		return errno_to_blk_status(r);
-	return memcmp(buffer->out, buffer->in, sectors << SECTOR_SHIFT) ? BLK_STS_MEDIUM :
-									  BLK_STS_OK;
+	if (!memcmp(buffer->out, buffer->in, sectors << SECTOR_SHIFT))
+		return BLK_STS_OK;
+	dmr_count(rp->core, DMR_STAT_MISMATCHES, 1);
+	return BLK_STS_MEDIUM;
 }
 
 /* Write the part, and see that it is there. */
@@ -887,14 +892,25 @@ void dmr_repair_note(struct dmr_core *core, u64 from, u64 to, bool weak)
 	queue_work(core->mender, &core->note_work);
 }
 
-static bool dmr_note_take(struct dmr_core *core, struct dmr_note *note)
+/* Of what may take its time, a few blocks: messages wait for no more than that. */
+static bool dmr_note_take(struct dmr_core *core, struct dmr_note *piece)
 {
+	u64 most = DMR_NOTE_BLOCKS * core->block;
+	struct dmr_note *note;
 	bool any;
 
 	spin_lock(&core->note_lock);
 	any = core->nr_notes;
-	if (any)
-		*note = core->notes[--core->nr_notes];
+	if (any) {
+		note = &core->notes[core->nr_notes - 1];
+		*piece = *note;
+		if (!note->weak && note->to - note->from > most) {
+			note->from += most;
+			piece->to = note->from;
+		} else {
+			core->nr_notes--;
+		}
+	}
 	spin_unlock(&core->note_lock);
 	return any;
 }
@@ -1109,6 +1125,18 @@ static int dmr_note_weak(struct dmr_core *core, u64 from, u64 to)
 	return r;
 }
 
+static void dmr_note_see(struct dmr_core *core, const struct dmr_note *note)
+{
+	/* It may be of another table. */
+	if (note->to > core->len || (note->from | note->to) & (core->block - 1))
+		return;
+	if (note->weak && dmr_note_weak(core, note->from, note->to) != -EIO)
+		return;
+	/* Unless it is the commit that failed. */
+	if (!core->doubt.nr && !core->nr_held)
+		dmr_note_pending(core, note->from, note->to);
+}
+
 static void dmr_note_work(struct work_struct *work)
 {
 	struct dmr_core *core = container_of(work, struct dmr_core, note_work);
@@ -1116,17 +1144,14 @@ static void dmr_note_work(struct work_struct *work)
 	struct dmr_note note;
 
 	dmr_verb_lock(core);
-	while (!READ_ONCE(core->stop) && !core->readonly && dmr_note_take(core, &note)) {
-		if (dmr_persist_settle(core))
-			break;
-		/* It may be of another table. */
-		if (note.to > core->len || (note.from | note.to) & (core->block - 1))
-			continue;
-		if (note.weak && dmr_note_weak(core, note.from, note.to) != -EIO)
-			continue;
-		/* Unless it is the commit that failed. */
-		if (!core->doubt.nr && !core->nr_held)
-			dmr_note_pending(core, note.from, note.to);
+	while (!READ_ONCE(core->stop) && !core->readonly && !dmr_persist_settle(core) &&
+	       dmr_note_take(core, &note)) {
+		dmr_note_see(core, &note);
+		dmr_core_notice(core);
+		/* Whoever waits has his turn. */
+		dmr_verb_unlock(core);
+		cond_resched();
+		dmr_verb_lock(core);
 	}
 	dmr_core_notice(core);
 	dmr_verb_unlock(core);

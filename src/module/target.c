@@ -82,7 +82,8 @@ static int dmr_parse_main_id(struct dm_target *ti, struct dm_arg_set *as,
 {
 	const char *word = dm_shift_arg(as);
 
-	if (!word || !*word ||
+	/* With a space, which may be quoted, `dmsetup table` would be no line to load. */
+	if (!word || !*word || strpbrk(word, " \t\n\v\f\r") ||
 	    strscpy(t->user.main_id, word, sizeof(t->user.main_id)) < 0) {
 		ti->error = "Invalid main_id";
 		return -EINVAL;
@@ -453,16 +454,6 @@ static int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
  *----------------------------------------------------------------
  */
 
-/* A word of a table line, as dm_split_args() reads it. */
-static size_t dmr_table_word(const char *word, char *result, unsigned int maxlen)
-{
-	size_t sz = 0;
-
-	for (; *word; word++)
-		DMEMIT("%s%c", isspace(*word) || *word == '\\' ? "\\" : "", *word);
-	return sz;
-}
-
 /* What a table line would be that brings about what is in force. */
 static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxlen)
 {
@@ -479,10 +470,8 @@ static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxl
 		DMEMIT(" manual");
 	if (t->user.volatile_)
 		DMEMIT(" volatile");
-	if (t->user.main_id[0]) {
-		DMEMIT(" main_id ");
-		sz += dmr_table_word(t->user.main_id, result + sz, maxlen - sz);
-	}
+	if (t->user.main_id[0])
+		DMEMIT(" main_id %s", t->user.main_id);
 	if (low != DMR_LOW_DEFAULT)
 		DMEMIT(" spare_low %llu", low);
 }

@@ -5,7 +5,7 @@
 
 # bad_table <disk> <what>:<from>:<length>...: a device-mapper table that is <disk> but for
 # those sectors, in order. What: r fails reads, w writes, x both, f writes now and
-# then; d drops writes; s500 is good, but takes 500 ms.
+# then; d drops writes; s500 is good, but takes 500 ms; r500 fails reads after 500 ms.
 bad_table()
 {
 	local disk=$1 size at=0 bad what from len
@@ -15,7 +15,8 @@ bad_table()
 		IFS=: read -r what from len <<<"$bad"
 		[ "$at" = "$from" ] || echo "$at $((from - at)) linear $disk $at"
 		case $what in
-		r)	echo "$from $len delay $bad_disk 0 0 $disk $from 0" ;;
+		r*)	what=${what#r}
+			echo "$from $len delay $bad_disk 0 ${what:-0} $disk $from 0" ;;
 		w)	echo "$from $len delay $disk $from 0 $bad_disk 0 0" ;;
 		f)	echo "$from $len flakey $disk $from 1 1 1 error_writes" ;;
 		d)	echo "$from $len flakey $disk $from 0 1000000 1 drop_writes" ;;
