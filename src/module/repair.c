@@ -264,7 +264,8 @@ static blk_status_t dmr_repair_verify(const struct dmr_repair *rp, u64 at,
 		return errno_to_blk_status(r);
 	if (!memcmp(buffer->out, buffer->in, sectors << SECTOR_SHIFT))
 		return BLK_STS_OK;
-	dmr_count(rp->core, DMR_STAT_MISMATCHES, 1);
+	if (sectors == rp->core->block)
+		dmr_count(rp->core, DMR_STAT_MISMATCHES, sectors);
 	return BLK_STS_MEDIUM;
 }
 
