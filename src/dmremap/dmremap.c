@@ -150,9 +150,11 @@ static bool take_block(struct options *opt, const char *text)
 static bool take_main_id(struct options *opt, const char *text)
 {
 	opt->main_id = text;
-	if (*text && strlen(text) < DMR_MAIN_ID_SIZE)
+	/* A table line cannot say one with spaces. */
+	if (*text && strlen(text) < DMR_MAIN_ID_SIZE && !strpbrk(text, " \t\n\v\f\r"))
 		return true;
-	complain("--main-id '%s': it is 1 to %u bytes", text, DMR_MAIN_ID_SIZE - 1);
+	complain("--main-id '%s': it is 1 to %u bytes, and has no spaces", text,
+		 DMR_MAIN_ID_SIZE - 1);
 	return false;
 }
 

@@ -352,7 +352,9 @@ struct dmr_map {
  * @notes:	what reads have found out, to be acted upon
  * @refill:	fills @reserve
  * @reserve:	remaps for when there is no memory; @change
- * @taken:	pending sectors that an add has taken, until it is over, or settled
+ * @taken:	pending sectors that an add has taken, until it is over, or settled; in order,
+ *		and read without the lock by who sees a flag of that add
+ * @forgotten:	how often dmr_repair_forget() was called
  * @nr_held:	of a commit in doubt, how many writes it was of
  * @doubt_held:	entries whose writes fail until that is settled
  * @doubt_fresh: what they would be replaced by, on the spare only, or NULL
@@ -425,6 +427,7 @@ struct dmr_core {
 	unsigned int		nr_reserve;
 	struct dmr_remap	*reserve[DMR_RESERVE];
 	struct dmr_batch	taken;
+	unsigned int		forgotten;
 	unsigned int		nr_held;
 	struct dmr_remap	*doubt_held[DMR_GROUP];
 	struct dmr_remap	*doubt_fresh[DMR_GROUP];

@@ -380,7 +380,8 @@ static bool dmr_fault_wants(const struct dmr_core *core, const struct bio *bio,
 	/* By hand, or too late: but what is lost can be written still. */
 	rcu_read_lock();
 	map = dmr_map_of(core);
-	writes = writes && (READ_ONCE(map->lost) || READ_ONCE(map->pending));
+	writes = writes && (READ_ONCE(map->lost) || READ_ONCE(map->pending) ||
+			    READ_ONCE(core->taken.nr));
 	rcu_read_unlock();
 	return writes;
 }

@@ -38,6 +38,21 @@ void dmr_batch_exit(struct dmr_batch *batch)
 	kvfree(batch->remaps);
 }
 
+const struct dmr_remap *dmr_batch_at(const struct dmr_batch *batch, u64 sector)
+{
+	size_t lo = 0, hi = batch->nr;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (dmr_remap_end(batch->remaps[mid]) <= sector)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < batch->nr ? batch->remaps[lo] : NULL;
+}
+
 static void dmr_map_count(struct dmr_map *map, u8 flags, s64 sectors)
 {
 	/* What is being added is as it was on main, to whoever asks. */
@@ -221,86 +236,74 @@ struct dmr_remap *dmr_reserve_take(struct dmr_core *core)
 				  dmr_remap_alloc_nofail();
 }
 
-/* A hole is replaced by what is left of it, and what is not. */
-static int dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first,
-			u64 last, struct dmr_batch *taken)
+/* A hole is replaced by what is left of it on either side. */
+static void dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 first, u64 last)
 {
 	struct dmr_map *map = dmr_map_of(core);
-	u64 from[3] = { hole->start, max(first, hole->start), last };
-	u64 to[3] = { first, min(last, dmr_remap_end(hole)), dmr_remap_end(hole) };
-	struct dmr_remap *parts[3] = {};
-	bool enough = true;
+	u64 from[2] = { hole->start, last };
+	u64 to[2] = { first, dmr_remap_end(hole) };
+	bool parts = false;
 
-	for (int i = 0; i < 3; i++) {
-		if (from[i] >= to[i] || (i == 1 && !taken))
+	for (int i = 0; i < 2; i++) {
+		struct dmr_remap *part;
+
+		if (from[i] >= to[i])
 			continue;
-		if (taken) {
-			parts[i] = dmr_remap_part(hole, from[i], to[i]);
-			enough &= !!parts[i];
-		} else {
-			parts[i] = dmr_reserve_take(core);
-			dmr_part_init(parts[i], hole, from[i], to[i]);
-		}
+		part = dmr_reserve_take(core);
+		dmr_part_init(part, hole, from[i], to[i]);
+		dmr_map_insert(map, part);
+		parts = true;
 	}
-	if (!enough || (taken && dmr_batch_push(taken, parts[1]))) {
-		for (int i = 0; i < 3; i++)
-			if (parts[i])
-				dmr_remap_free(parts[i]);
-		return -ENOMEM;
-	}
-
-	/* For a moment its sectors are as any others: no harm is in that. */
+	/* Lest a write miss the parts, which came behind it, and then the whole. */
+	if (parts && !map->replay)
+		synchronize_rcu();
 	dmr_map_remove(map, hole);
-	if (parts[0])
-		dmr_map_insert(map, parts[0]);
-	if (parts[2])
-		dmr_map_insert(map, parts[2]);
 	dmr_map_doom(map, hole);
+}
+
+void dmr_holes_take(struct dmr_core *core, u64 first, u64 last)
+{
+	struct dmr_map *map = dmr_map_of(core);
+	struct dmr_remap *hole;
+
+	while ((hole = dmr_next_hole(map, first)) && hole->start < last) {
+		dmr_hole_cut(core, hole, first, last);
+		cond_resched();
+	}
 	if (!map->replay)
 		dmr_map_reap(map);
 	dmr_core_counted(core);
+}
+
+int dmr_holes_copy(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *copies)
+{
+	struct dmr_remap *hole, *copy;
+
+	for (u64 from = first; (hole = dmr_next_hole(dmr_map_of(core), from)) &&
+	     hole->start < last; from = dmr_remap_end(hole)) {
+		copy = dmr_remap_part(hole, max(first, hole->start),
+				      min(last, dmr_remap_end(hole)));
+		if (!copy || dmr_batch_push(copies, copy)) {
+			if (copy)
+				dmr_remap_free(copy);
+			return -ENOMEM;
+		}
+		cond_resched();
+	}
 	return 0;
 }
 
-int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken)
+void dmr_holes_put(struct dmr_core *core, const struct dmr_batch *copies)
 {
-	struct dmr_remap *hole;
-	int r = 0;
+	/* Nobody would know that they are pending: it must not fail. */
+	for (size_t i = 0; i < copies->nr; i++) {
+		const struct dmr_remap *copy = copies->remaps[i];
+		struct dmr_remap *hole = dmr_reserve_take(core);
 
-	while (!r && (hole = dmr_next_hole(dmr_map_of(core), first)) && hole->start < last)
-		r = dmr_hole_cut(core, hole, first, last, taken);
-	return r;
-}
-
-/* Those runs of a hole that are not mapped are holes of their own now. */
-static void dmr_hole_put(struct dmr_core *core, const struct dmr_remap *hole)
-{
-	struct dmr_map *map = dmr_map_of(core);
-	u64 end = dmr_remap_end(hole);
-	struct dmr_run run;
-
-	for (u64 from = hole->start; from < end; from = run.end) {
-		struct dmr_remap *part;
-
-		rcu_read_lock();
-		dmr_table_lookup(&map->table, from, end, &run);
-		rcu_read_unlock();
-		if (run.remap)
-			continue;
-		/* Nobody would know that they are pending. */
-		part = dmr_reserve_take(core);
-		dmr_part_init(part, hole, from, run.end);
-		dmr_map_insert(map, part);
+		dmr_part_init(hole, copy, copy->start, dmr_remap_end(copy));
+		dmr_map_insert(dmr_map_of(core), hole);
+		cond_resched();
 	}
-}
-
-void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken)
-{
-	for (size_t i = 0; i < taken->nr; i++)
-		dmr_hole_put(core, taken->remaps[i]);
-	dmr_batch_free(taken);
-	dmr_batch_exit(taken);
-	*taken = (struct dmr_batch) {};
 	dmr_core_counted(core);
 }
 

@@ -13,6 +13,11 @@
 
 #include "core.h"
 
+#include <linux/jiffies.h>
+
+/* Jiffies: as far ahead as can be told, and half of it is still. */
+#define DMR_REST_FOREVER	BIT_ULL(62)
+
 /* Append a remap. Context: sleeps. Return: 0 or -ENOMEM. */
 int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap);
 
@@ -21,6 +26,9 @@ void dmr_batch_free(struct dmr_batch *batch);
 
 /* Free the array, not the remaps. */
 void dmr_batch_exit(struct dmr_batch *batch);
+
+/* Of remaps in order, the first that ends above a sector, or NULL. Context: any. */
+const struct dmr_remap *dmr_batch_at(const struct dmr_batch *batch, u64 sector);
 
 /*
  * An object for what must go on without memory: from the reserve, if need be; it waits when
@@ -85,23 +93,33 @@ void dmr_part_init(struct dmr_remap *part, const struct dmr_remap *remap, u64 fr
  * @core:	the core
  * @first:	first main sector
  * @last:	first behind the last
- * @taken:	what was cut out is added here, or NULL
  *
- * Context: the change lock; sleeps, for a grace period if there were any.
- * Return: 0; -ENOMEM, only with @taken: some are taken.
+ * Context: the change lock; sleeps, for a few grace periods if there were any.
  */
-int dmr_holes_take(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *taken);
+void dmr_holes_take(struct dmr_core *core, u64 first, u64 last);
 
 /**
- * dmr_holes_put - put back what no remap covers of holes that were taken
+ * dmr_holes_copy - add copies of holes to a batch, which has those before them
  * @core:	the core
- * @taken:	from dmr_holes_take(); empty afterwards
+ * @first:	first main sector
+ * @last:	first behind the last
+ * @copies:	of what is between the two
  *
- * Without memory less is put back: the next failed read finds out again.
- *
- * Context: the change lock; sleeps.
+ * Context: the change lock; sleeps. Return: 0; -ENOMEM: some are copied.
  */
-void dmr_holes_put(struct dmr_core *core, struct dmr_batch *taken);
+int dmr_holes_copy(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *copies);
+
+/* What dmr_holes_copy() has found, and dmr_holes_take() taken, is there again. */
+void dmr_holes_put(struct dmr_core *core, const struct dmr_batch *copies);
+
+/*
+ * Main is another than where it could not be read: it rests for ever. @hole: or a copy.
+ * Context: any.
+ */
+static inline bool dmr_hole_void(const struct dmr_remap *hole)
+{
+	return READ_ONCE(hole->ext.start) > get_jiffies_64() + DMR_REST_FOREVER / 2;
+}
 
 /**
  * dmr_holes_fit - forget the holes that a table has no use for

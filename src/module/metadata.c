@@ -594,8 +594,7 @@ u64 dmr_meta_sectors(const struct dmr_meta *m)
 
 const char *dmr_meta_state(const struct dmr_meta *m)
 {
-	if (READ_ONCE(m->doubt) || READ_ONCE(m->super_bad) == DMR_BOTH_COPIES ||
-	    READ_ONCE(m->log_bad) == DMR_BOTH_COPIES)
+	if (READ_ONCE(m->doubt) || READ_ONCE(m->super_bad) == DMR_BOTH_COPIES)
 		return "failed";
 	return READ_ONCE(m->log_bad) || READ_ONCE(m->super_bad) ? "degraded" : "ok";
 }

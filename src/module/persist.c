@@ -270,14 +270,13 @@ static int dmr_replay_map(struct dmr_core *core, const struct dmr_change *change
 	u8 flags = change->type == DMR_RECORD_LOST ? DMR_LOST : 0;
 	u64 end = change->main + change->len;
 	struct dmr_remap *remap;
-	int r = 0;
+	int r;
 
 	if (dmr_mapped(map, change->main, end))
 		return -EUCLEAN;
 	if (map->nr_holes)
-		r = dmr_holes_take(core, change->main, end, NULL);
-	if (!r)
-		r = dmr_replay_take(core, change, flags, &remap);
+		dmr_holes_take(core, change->main, end);
+	r = dmr_replay_take(core, change, flags, &remap);
 	if (!r)
 		dmr_map_insert(map, remap);
 	return r;
@@ -312,6 +311,7 @@ static int dmr_replay_cut(struct dmr_core *core, struct dmr_remap *remap, u64 fi
 		part = dmr_remap_part(remap, from[i], to[i]);
 		if (!part) {
 			/* All will be dropped. */
+			dmr_spare_give(&map->spare, &remap->ext);
 			dmr_map_doom(map, remap);
 			return -ENOMEM;
 		}
@@ -369,7 +369,8 @@ static int dmr_persist_apply(struct dmr_meta *m, const struct dmr_change *change
 	case DMR_RECORD_PENDING:
 		return dmr_pending_set(core, change->main, change->main + change->len);
 	case DMR_RECORD_SOUND:
-		return dmr_holes_take(core, change->main, change->main + change->len, NULL);
+		dmr_holes_take(core, change->main, change->main + change->len);
+		return 0;
 	case DMR_RECORD_ASIDE:
 		return dmr_replay_aside(core, change);
 	}
@@ -625,8 +626,10 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 	struct dmr_meta *m = &map->meta;
 	u64 size = dmr_spare_size(&map->spare), len = m->len;
 	unsigned int block = m->block;
+	char main_id[DMR_MAIN_ID_SIZE];
 	int r;
 
+	memcpy(main_id, m->main_id, sizeof(main_id));
 	*error = "Spare's metadata cannot be written";
 	r = dmr_persist_shrink(core, u);
 	if (r)
@@ -642,6 +645,7 @@ static int dmr_persist_update(struct dmr_core *core, const struct dmr_user *u,
 		/* The table before this one still suits. */
 		m->len = len;
 		m->block = block;
+		memcpy(m->main_id, main_id, sizeof(main_id));
 	}
 	return r;
 }

@@ -117,15 +117,35 @@ static int dmr_lost_add(struct dmr_core *core, u64 sector)
 /* A block that fails is tried so often before it is given up. */
 #define DMR_COPY_TRIES 3
 
-static void dmr_copy_block(struct dmr_core *core, struct dmr_window *one)
+/* Has main something there that is not what could not be read, on another main? */
+static bool dmr_copy_void(const struct dmr_core *core, u64 from, u64 to)
 {
+	const struct dmr_remap *taken;
+
+	for (; (taken = dmr_batch_at(&core->taken, from)) && taken->start < to;
+	     from = dmr_remap_end(taken))
+		if (dmr_hole_void(taken))
+			return true;
+	return false;
+}
+
+/* Return: false when that is an error of the medium. */
+static bool dmr_copy_block(struct dmr_core *core, struct dmr_window *one, bool salvage)
+{
+	struct dmr_run_copy *run = &one->runs[0];
+
+	run->write_error = false;
+	run->read_error = salvage && dmr_copy_void(core, run->main, run->main + core->block);
+	if (run->read_error)
+		return true;
 	for (int i = 0; i < DMR_COPY_TRIES; i++) {
-		one->runs[0].read_error = false;
-		one->runs[0].write_error = false;
+		run->read_error = false;
+		run->write_error = false;
 		dmr_copy_runs(core, one);
-		if (!one->runs[0].read_error && !one->runs[0].write_error)
-			return;
+		if (!run->read_error && !run->write_error)
+			return true;
 	}
+	return false;
 }
 
 /* A run failed: try it block by block, to save what can be and name what cannot. */
@@ -139,12 +159,12 @@ static int dmr_copy_blocks(struct dmr_core *core, struct dmr_window *one,
 	one->runs[0] = *run;
 	one->runs[0].w = one;
 	for (u64 i = 0; i < run->from.count && !r; i += core->block) {
+		one->runs[0].main = run->main + i;
 		one->runs[0].from.sector = run->from.sector + i;
 		one->runs[0].to.sector = run->to.sector + i;
 		one->runs[0].from.count = core->block;
 		one->runs[0].to.count = core->block;
-		dmr_copy_block(core, one);
-		if (one->runs[0].read_error || one->runs[0].write_error)
+		if (!dmr_copy_block(core, one, salvage))
 			dmr_copy_failed(core, &one->runs[0]);
 		if (one->runs[0].read_error && salvage)
 			r = dmr_lost_add(core, run->main + i);
@@ -166,9 +186,13 @@ static int dmr_copy_window(struct dmr_core *core, struct dmr_window *w, bool sal
 	int r = 0;
 
 	dmr_copy_runs(core, &w[0]);
-	for (unsigned int i = 0; i < w[0].nr && !r; i++)
-		if (w[0].runs[i].read_error || w[0].runs[i].write_error)
-			r = dmr_copy_blocks(core, &w[1], &w[0].runs[i], salvage);
+	for (unsigned int i = 0; i < w[0].nr && !r; i++) {
+		const struct dmr_run_copy *run = &w[0].runs[i];
+
+		if (run->read_error || run->write_error ||
+		    (salvage && dmr_copy_void(core, run->main, run->main + run->from.count)))
+			r = dmr_copy_blocks(core, &w[1], run, salvage);
+	}
 	if (!r)
 		dmr_count(core, DMR_STAT_SECTORS_COPIED, w[0].sectors);
 	return r;
@@ -532,6 +556,9 @@ static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 	struct dmr_map *map = dmr_map_of(core);
 	bool copied = core->move.lo > core->move.first;
 
+	/* First: a write that came between would be as any other. */
+	if (batch->remaps[0]->ext.flags)
+		dmr_holes_put(core, &core->taken);
 	for (size_t i = 0; i < batch->nr; i++) {
 		if (batch->remaps[i]->ext.flags)
 			dmr_map_remove(map, batch->remaps[i]);
@@ -678,9 +705,14 @@ static int dmr_add_run(struct dmr_core *core, struct dmr_batch *batch, enum dmr_
 	dmr_move_begin(core, false, batch->remaps[0]->start,
 		       dmr_remap_end(batch->remaps[batch->nr - 1]));
 	r = dmr_add_take(core, batch);
-	if (!r)
+	if (!r) {
 		dmr_add_insert(core, batch,
 			       DMR_ADDING | (how == DMR_DEAD ? DMR_LOST : 0));
+		/* Not before: a write that came between would be as any other. */
+		for (size_t i = 0; i < core->taken.nr; i++)
+			dmr_holes_take(core, core->taken.remaps[i]->start,
+				       dmr_remap_end(core->taken.remaps[i]));
+	}
 	if (!r && copies)
 		r = dmr_move_copy(core, batch, how == DMR_SALVAGE);
 	if (!r)
@@ -705,6 +737,15 @@ static int dmr_add_run(struct dmr_core *core, struct dmr_batch *batch, enum dmr_
 	return 0;
 }
 
+/* No flag of the add is seen by anybody any more. */
+static void dmr_taken_free(struct dmr_core *core)
+{
+	dmr_batch_free(&core->taken);
+	dmr_batch_exit(&core->taken);
+	core->taken = (struct dmr_batch) {};
+	dmr_core_counted(core);
+}
+
 int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how)
 {
 	int r;
@@ -715,14 +756,14 @@ int dmr_add(struct dmr_core *core, struct dmr_batch *batch, enum dmr_how how)
 	if (!r)
 		r = dmr_add_check(core, batch);
 	for (size_t i = 0; i < batch->nr && !r; i++)
-		if (dmr_holes_take(core, batch->remaps[i]->start,
+		if (dmr_holes_copy(core, batch->remaps[i]->start,
 				   dmr_remap_end(batch->remaps[i]), &core->taken))
 			r = dmr_refuse(core, -ENOMEM, "no memory for the pending sectors");
 	if (!r)
 		r = dmr_add_run(core, batch, how);
 	/* What is in doubt may have to be undone. */
 	if (!core->doubt.nr)
-		dmr_holes_put(core, &core->taken);
+		dmr_taken_free(core);
 	if (!r)
 		dmr_persist_mend(core);
 	return r;
@@ -939,7 +980,6 @@ void dmr_move_settle(struct dmr_core *core)
 		dmr_add_undo(core, batch);
 		dmr_batch_free(batch);
 	}
-	dmr_holes_put(core, &core->taken);
 	dmr_move_forget(core);
 }
 
@@ -949,9 +989,7 @@ void dmr_move_forget(struct dmr_core *core)
 	core->doubt = (struct dmr_batch) {};
 	kvfree(core->move.lost);
 	core->move.lost = NULL;
-	dmr_batch_free(&core->taken);
-	dmr_batch_exit(&core->taken);
-	core->taken = (struct dmr_batch) {};
+	dmr_taken_free(core);
 }
 
 bool dmr_next_window(struct dmr_core *core, u64 from, u64 *first, u64 *last)

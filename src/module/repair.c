@@ -24,9 +24,6 @@
 /* Blocks that could not be read are looked at so many at a time. */
 #define DMR_NOTE_BLOCKS		8
 
-/* Jiffies: as far ahead as can be told. */
-#define DMR_REST_FOREVER	BIT_ULL(62)
-
 /* Spare blocks that one part of a write may find bad before it gives up, within the budget. */
 #define DMR_MAX_ASIDE		1024
 
@@ -492,7 +489,7 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 		dmr_split_publish(map, &split);
 	} else {
 		/* One that stayed would hide the remap. */
-		dmr_holes_take(core, rp->from, rp->to, NULL);
+		dmr_holes_take(core, rp->from, rp->to);
 		if (rp->mend == DMR_SOUND) {
 			dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
 			return;
@@ -530,9 +527,11 @@ static struct dmr_remap *dmr_repair_hold(struct dmr_repair *rp)
 	held->start = rp->from;
 	held->ext.len = rp->to - rp->from;
 	held->ext.flags = DMR_HOLE | DMR_DOUBT;
-	if (rp->whole)
+	if (rp->whole) {
+		held->ext.start = rp->whole->ext.start;
 		held->ext.flags |= rp->whole->ext.flags & DMR_PENDING;
-	dmr_holes_take(rp->core, rp->from, rp->to, NULL);
+	}
+	dmr_holes_take(rp->core, rp->from, rp->to);
 	dmr_map_insert(map, held);
 	return held;
 }
@@ -893,27 +892,28 @@ void dmr_repair_note(struct dmr_core *core, u64 from, u64 to, bool weak)
 	queue_work(core->mender, &core->note_work);
 }
 
-/* Of what may take its time, a few blocks: messages wait for no more than that. */
-static bool dmr_note_take(struct dmr_core *core, struct dmr_note *piece)
+static bool dmr_note_take(struct dmr_core *core, struct dmr_note *note)
 {
-	u64 most = DMR_NOTE_BLOCKS * core->block;
-	struct dmr_note *note;
 	bool any;
 
 	spin_lock(&core->note_lock);
 	any = core->nr_notes;
-	if (any) {
-		note = &core->notes[core->nr_notes - 1];
-		*piece = *note;
-		if (!note->weak && note->to - note->from > most) {
-			note->from += most;
-			piece->to = note->from;
-		} else {
-			core->nr_notes--;
-		}
-	}
+	if (any)
+		*note = core->notes[--core->nr_notes];
 	spin_unlock(&core->note_lock);
 	return any;
+}
+
+/* Whoever waits has his turn. Return: false if what is noted may not be so any more. */
+static bool dmr_note_yield(struct dmr_core *core)
+{
+	unsigned int forgotten = core->forgotten;
+
+	dmr_verb_unlock(core);
+	cond_resched();
+	dmr_verb_lock(core);
+	return !dmr_core_stopping(core) && core->forgotten == forgotten &&
+	       !core->doubt.nr && !core->nr_held;
 }
 
 /* Until then reads of it are answered without the medium. */
@@ -968,13 +968,17 @@ static bool dmr_note_reads(struct dmr_core *core, u64 sector, bool *readable)
  */
 static bool dmr_pending_check(struct dmr_core *core, u64 from, u64 to)
 {
+	unsigned int nr = 0;
 	bool readable;
 
 	for (; from < to; from += core->block) {
+		/* A bad medium takes its time: a message does not wait for all of it. */
+		if (++nr % DMR_NOTE_BLOCKS == 0 && !dmr_note_yield(core))
+			return false;
 		if (dmr_core_stopping(core) || !dmr_note_reads(core, from, &readable))
 			return false;
 		if (readable)
-			dmr_holes_take(core, from, from + core->block, NULL);
+			dmr_holes_take(core, from, from + core->block);
 		cond_resched();
 	}
 	return true;
@@ -1018,7 +1022,7 @@ static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 	if (r || core->nr_held || !dmr_pending_check(core, from, to)) {
 		/* What was not looked at must not rest; the next failed read tells again. */
 		if (news && !core->nr_held)
-			dmr_holes_take(core, from, to, NULL);
+			dmr_holes_take(core, from, to);
 		return;
 	}
 	if (news)
@@ -1057,10 +1061,12 @@ static void dmr_note_mapped(struct dmr_core *core, u64 from, u64 to)
 
 static void dmr_note_pending(struct dmr_core *core, u64 from, u64 to)
 {
+	unsigned int forgotten = core->forgotten;
 	struct dmr_run run;
 
-	/* What a doubt holds must stay as it is. */
-	for (; from < to && !core->nr_held && !dmr_core_stopping(core); from = run.end) {
+	/* What a doubt holds must stay as it is, and another table is not spoken of. */
+	for (; from < to && !core->nr_held && !core->doubt.nr && !dmr_core_stopping(core) &&
+	     core->forgotten == forgotten; from = run.end) {
 		rcu_read_lock();
 		dmr_table_lookup(&dmr_map_of(core)->table, from,
 				 min(to, from + DMR_WINDOW_SECTORS), &run);
@@ -1145,14 +1151,10 @@ static void dmr_note_work(struct work_struct *work)
 	struct dmr_note note;
 
 	dmr_verb_lock(core);
-	while (!READ_ONCE(core->stop) && !core->readonly && !dmr_persist_settle(core) &&
-	       dmr_note_take(core, &note)) {
+	while (!READ_ONCE(core->stop) && !core->readonly && READ_ONCE(core->nr_notes) &&
+	       !dmr_persist_settle(core) && dmr_note_take(core, &note)) {
 		dmr_note_see(core, &note);
-		dmr_core_notice(core);
-		/* Whoever waits has his turn. */
-		dmr_verb_unlock(core);
-		cond_resched();
-		dmr_verb_lock(core);
+		dmr_note_yield(core);
 	}
 	dmr_core_notice(core);
 	dmr_verb_unlock(core);
@@ -1162,17 +1164,20 @@ static void dmr_note_work(struct work_struct *work)
 void dmr_repair_forget(struct dmr_core *core, bool main)
 {
 	struct dmr_map *map = dmr_map_of(core);
-	u64 now = get_jiffies_64();
+	u64 until = main ? get_jiffies_64() + DMR_REST_FOREVER : 0;
 	struct dmr_remap *hole;
 
+	core->forgotten++;
 	spin_lock(&core->note_lock);
 	core->nr_notes = 0;
 	spin_unlock(&core->note_lock);
 	for (u64 from = 0; (hole = dmr_next_hole(map, from)); from = dmr_remap_end(hole))
-		if (main)
-			WRITE_ONCE(hole->ext.start, now + DMR_REST_FOREVER);
-		else if (hole->ext.start < now + DMR_REST_FOREVER / 2)
-			WRITE_ONCE(hole->ext.start, 0);
+		if (main || !dmr_hole_void(hole))
+			WRITE_ONCE(hole->ext.start, until);
+	/* Those that an add has taken which is in doubt. */
+	for (size_t i = 0; i < core->taken.nr; i++)
+		if (main || !dmr_hole_void(core->taken.remaps[i]))
+			WRITE_ONCE(core->taken.remaps[i]->ext.start, until);
 }
 
 void dmr_repair_resume(struct dmr_core *core)

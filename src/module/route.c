@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "route.h"
+#include "map.h"
 
 #include <linux/bio.h>
 #include <linux/device-mapper.h>
@@ -49,27 +50,32 @@ struct dmr_probe {
  */
 
 /*
- * Does a write begin with pending sectors that an add has taken? It ends with them, or before
- * the next. They stay as they are for as long as a flag of that add can be seen.
+ * The pending sectors that an add has taken and that a bio begins with, or NULL; the run ends
+ * with them, or before the next. They stay as they are for as long as a flag of that add can
+ * be seen.
  */
-static bool dmr_route_taken(const struct dmr_batch *taken, u64 start, struct dmr_route *route)
+static const struct dmr_remap *dmr_route_taken(const struct dmr_batch *taken, u64 start,
+					       struct dmr_route *route)
 {
-	size_t lo = 0, hi = taken->nr;
-	const struct dmr_remap *next;
+	const struct dmr_remap *next = dmr_batch_at(taken, start);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (dmr_remap_end(taken->remaps[mid]) <= start)
-			lo = mid + 1;
-		else
-			hi = mid;
+	if (!next)
+		return NULL;
+	if (next->start > start) {
+		route->end = min(route->end, next->start);
+		return NULL;
 	}
-	if (lo == taken->nr)
-		return false;
-	next = taken->remaps[lo];
-	route->end = min(route->end, next->start > start ? next->start : dmr_remap_end(next));
-	return next->start <= start;
+	route->end = min(route->end, dmr_remap_end(next));
+	return next;
+}
+
+/*
+ * A write to pending sectors that move: it must be read back, and waits until it is known
+ * where they are. While a commit is in doubt, which is then, it has an error.
+ */
+static enum dmr_side dmr_route_later(const struct dmr_move *m)
+{
+	return smp_load_acquire(&m->lo) < m->last ? DMR_LATER : DMR_FAIL;
 }
 
 /* A remap that is being moved: the flags were seen, so the move is set up. */
@@ -77,22 +83,33 @@ static void dmr_route_moving(const struct dmr_core *core, u8 flags, enum req_op 
 			     u64 start, struct dmr_route *route)
 {
 	const struct dmr_move *m = &core->move;
+	const struct dmr_remap *taken = NULL;
+	bool pending = flags & DMR_PENDING;
 	u64 lo, hi;
 
 	route->side = flags & DMR_ADDING ? DMR_MAIN : DMR_SPARE;
-	if (!op_is_write(op) || start >= m->last)
-		return;
-	/* As other writes to such: it must be read back, and waits until they are somewhere. */
-	if (flags & DMR_ADDING && op != REQ_OP_DISCARD &&
-	    dmr_route_taken(&core->taken, start, route)) {
-		route->side = DMR_FAIL;
+	if (flags & DMR_ADDING) {
+		taken = dmr_route_taken(&core->taken, start, route);
+		pending = taken;
+	}
+	if (!op_is_write(op)) {
+		if (taken && time_before64(get_jiffies_64(), READ_ONCE(taken->ext.start)))
+			route->side = DMR_FAIL;
 		return;
 	}
-	if (start < m->first) {
-		route->end = min(route->end, m->first);
+	pending &= op != REQ_OP_DISCARD;
+	if (start < m->first || start >= m->last) {
+		if (start < m->first)
+			route->end = min(route->end, m->first);
+		if (pending)
+			route->side = DMR_FAIL;
 		return;
 	}
 	route->end = min(route->end, m->last);
+	if (pending) {
+		route->side = dmr_route_later(m);
+		return;
+	}
 	if (READ_ONCE(m->held)) {
 		route->side = DMR_WAIT;
 		return;
@@ -176,8 +193,7 @@ void dmr_route_rare(const struct dmr_map *map, enum req_op op,
 		route->side = op == REQ_OP_DISCARD ? DMR_NONE : DMR_FAIL;
 		return;
 	}
-	if (flags & DMR_ADDING || (flags & DMR_REMOVING && !(flags & DMR_LOST) &&
-				   !(flags & DMR_PENDING && write)))
+	if (flags & DMR_ADDING || (flags & DMR_REMOVING && !(flags & DMR_LOST)))
 		dmr_route_moving(map->core, flags, op, start, route);
 	else if (flags & (DMR_LOST | DMR_PENDING))
 		dmr_route_medium(remap, op, flags, route);
@@ -241,8 +257,11 @@ static struct bio *dmr_dm_bio(struct bio *parent)
 	return container_of(parent, struct dmr_probe, bio)->dm;
 }
 
-/* Let a write wait for its window, unless that has moved on meanwhile. */
-static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
+/*
+ * Let a write wait for its window, or until all of the move is copied, unless that has moved
+ * on meanwhile.
+ */
+static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio, bool all)
 {
 	struct dmr_move *m = &core->move;
 	u64 start = bio->bi_iter.bi_sector;
@@ -250,7 +269,8 @@ static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
 
 	spin_lock_irq(&m->lock);
 	waits = core->next_held || (m->active && ((start >= m->lo && start < m->hi) ||
-			      (m->held && start >= m->first && start < m->last)));
+			      ((m->held || (all && m->lo < m->last)) &&
+			       start >= m->first && start < m->last)));
 	if (waits)
 		bio_list_add(&m->waiting, bio);
 	spin_unlock_irq(&m->lock);
@@ -457,8 +477,9 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 
 		switch (route.side) {
 		case DMR_WAIT:
+		case DMR_LATER:
 			dmr_core_leave(ref);
-			if (dmr_wait_for_window(core, parent))
+			if (dmr_wait_for_window(core, parent, route.side == DMR_LATER))
 				return;
 			break;
 		case DMR_BOTH:

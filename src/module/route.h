@@ -19,11 +19,13 @@
  * @DMR_BOTH:	a write behind the window of a move: both
  * @DMR_MIRROR:	a write to what a migration has copied: the spare and the next one
  * @DMR_WAIT:	a write inside the window: not yet
+ * @DMR_LATER:	a write to pending sectors that move: not before all of the move is copied
  * @DMR_NONE:	nowhere: a discard of what cannot be discarded, which is done
  * @DMR_FAIL:	nowhere: it fails at once, as on a bad medium. A write will be seen to
  *		by fault.h, a read has its answer
  */
-enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_MIRROR, DMR_WAIT, DMR_NONE, DMR_FAIL };
+enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_MIRROR, DMR_WAIT, DMR_LATER, DMR_NONE,
+		DMR_FAIL };
 
 /**
  * struct dmr_route - how the first run of a bio is to be sent

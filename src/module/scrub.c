@@ -183,8 +183,10 @@ static void dmr_scrub_work(struct work_struct *work)
 
 	/* Takes the change lock, within which the other one is. */
 	if (atomic_read(&core->streak) >= DMR_SCRUB_STREAK && dmr_repair_streak(core)) {
+		mutex_lock(&core->scrub.lock);
+		over |= core->scrub.rate;
 		WRITE_ONCE(core->scrub.rate, 0);
-		over = true;
+		mutex_unlock(&core->scrub.lock);
 	}
 	if (over) {
 		DMINFO("%s: scrub ended at main sector %llu", dm_device_name(core->md),
