@@ -118,7 +118,8 @@ void dmr_holes_put(struct dmr_core *core, const struct dmr_batch *copies);
  */
 static inline bool dmr_hole_void(const struct dmr_remap *hole)
 {
-	return READ_ONCE(hole->ext.start) > get_jiffies_64() + DMR_REST_FOREVER / 2;
+	return time_after64(READ_ONCE(hole->ext.start),
+			    get_jiffies_64() + DMR_REST_FOREVER / 2);
 }
 
 /**

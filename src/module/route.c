@@ -75,7 +75,7 @@ static const struct dmr_remap *dmr_route_taken(const struct dmr_batch *taken, u6
  */
 static enum dmr_side dmr_route_later(const struct dmr_move *m)
 {
-	return smp_load_acquire(&m->lo) < m->last ? DMR_LATER : DMR_FAIL;
+	return READ_ONCE(m->lo) < m->last ? DMR_LATER : DMR_FAIL;
 }
 
 /* A remap that is being moved: the flags were seen, so the move is set up. */
