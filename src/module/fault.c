@@ -174,6 +174,12 @@ static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried 
 	}
 }
 
+/* Not to be sent as it is. What moves is waited for by who finds a place for it. */
+static bool dmr_write_unsent(enum dmr_side side)
+{
+	return side == DMR_FAIL || side == DMR_LATER;
+}
+
 /* Only what was not sent needs us, if remapping is by hand. */
 static bool dmr_write_wanted(struct dmr_narrow *n)
 {
@@ -184,7 +190,7 @@ static bool dmr_write_wanted(struct dmr_narrow *n)
 	if (!n->failed || READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
 		return true;
 	for (; n->at < n->end && !wanted; n->at = end)
-		wanted = dmr_narrow_route(n, &end, &where) == DMR_FAIL;
+		wanted = dmr_write_unsent(dmr_narrow_route(n, &end, &where));
 	n->at = at;
 	return wanted;
 }
@@ -199,7 +205,7 @@ static void dmr_write_narrow(struct dmr_narrow *n)
 		return;
 	}
 	while (n->at < n->end) {
-		bool fail = dmr_narrow_route(n, &end, &where) == DMR_FAIL;
+		bool fail = dmr_write_unsent(dmr_narrow_route(n, &end, &where));
 
 		if (!fail && n->failed && dmr_fault_over(n)) {
 			dmr_narrow_end(n);

@@ -261,18 +261,37 @@ static void dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 firs
 	dmr_map_doom(map, hole);
 }
 
-void dmr_holes_take(struct dmr_core *core, u64 first, u64 last)
+static void dmr_holes_cut(struct dmr_core *core, u64 first, u64 last)
 {
-	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_remap *hole;
 
-	while ((hole = dmr_next_hole(map, first)) && hole->start < last) {
+	while ((hole = dmr_next_hole(dmr_map_of(core), first)) && hole->start < last) {
 		dmr_hole_cut(core, hole, first, last);
 		cond_resched();
 	}
+}
+
+static void dmr_holes_gone(struct dmr_core *core)
+{
+	struct dmr_map *map = dmr_map_of(core);
+
 	if (!map->replay)
 		dmr_map_reap(map);
 	dmr_core_counted(core);
+}
+
+void dmr_holes_take(struct dmr_core *core, u64 first, u64 last)
+{
+	dmr_holes_cut(core, first, last);
+	dmr_holes_gone(core);
+}
+
+void dmr_holes_take_all(struct dmr_core *core, const struct dmr_batch *copies)
+{
+	for (size_t i = 0; i < copies->nr; i++)
+		dmr_holes_cut(core, copies->remaps[i]->start,
+			      dmr_remap_end(copies->remaps[i]));
+	dmr_holes_gone(core);
 }
 
 int dmr_holes_copy(struct dmr_core *core, u64 first, u64 last, struct dmr_batch *copies)

@@ -98,6 +98,9 @@ void dmr_part_init(struct dmr_remap *part, const struct dmr_remap *remap, u64 fr
  */
 void dmr_holes_take(struct dmr_core *core, u64 first, u64 last);
 
+/* Likewise, all that dmr_holes_copy() has found. */
+void dmr_holes_take_all(struct dmr_core *core, const struct dmr_batch *copies);
+
 /**
  * dmr_holes_copy - add copies of holes to a batch, which has those before them
  * @core:	the core

@@ -557,8 +557,10 @@ static void dmr_add_undo(struct dmr_core *core, const struct dmr_batch *batch)
 	bool copied = core->move.lo > core->move.first;
 
 	/* First: a write that came between would be as any other. */
-	if (batch->remaps[0]->ext.flags)
+	if (core->taken.nr && batch->remaps[0]->ext.flags) {
 		dmr_holes_put(core, &core->taken);
+		synchronize_rcu();
+	}
 	for (size_t i = 0; i < batch->nr; i++) {
 		if (batch->remaps[i]->ext.flags)
 			dmr_map_remove(map, batch->remaps[i]);
@@ -709,9 +711,10 @@ static int dmr_add_run(struct dmr_core *core, struct dmr_batch *batch, enum dmr_
 		dmr_add_insert(core, batch,
 			       DMR_ADDING | (how == DMR_DEAD ? DMR_LOST : 0));
 		/* Not before: a write that came between would be as any other. */
-		for (size_t i = 0; i < core->taken.nr; i++)
-			dmr_holes_take(core, core->taken.remaps[i]->start,
-				       dmr_remap_end(core->taken.remaps[i]));
+		if (core->taken.nr) {
+			synchronize_rcu();
+			dmr_holes_take_all(core, &core->taken);
+		}
 	}
 	if (!r && copies)
 		r = dmr_move_copy(core, batch, how == DMR_SALVAGE);

@@ -912,7 +912,7 @@ static bool dmr_note_yield(struct dmr_core *core)
 	dmr_verb_unlock(core);
 	cond_resched();
 	dmr_verb_lock(core);
-	return !dmr_core_stopping(core) && core->forgotten == forgotten &&
+	return !dmr_core_stopping(core) && !core->readonly && core->forgotten == forgotten &&
 	       !core->doubt.nr && !core->nr_held;
 }
 
@@ -968,13 +968,9 @@ static bool dmr_note_reads(struct dmr_core *core, u64 sector, bool *readable)
  */
 static bool dmr_pending_check(struct dmr_core *core, u64 from, u64 to)
 {
-	unsigned int nr = 0;
 	bool readable;
 
 	for (; from < to; from += core->block) {
-		/* A bad medium takes its time: a message does not wait for all of it. */
-		if (++nr % DMR_NOTE_BLOCKS == 0 && !dmr_note_yield(core))
-			return false;
 		if (dmr_core_stopping(core) || !dmr_note_reads(core, from, &readable))
 			return false;
 		if (readable)
@@ -989,7 +985,6 @@ static void dmr_pending_commit(struct dmr_core *core, u64 from, u64 to)
 	struct dmr_remap *hole;
 	struct dmr_change change;
 
-	dmr_rest(core, from, to);
 	for (; (hole = dmr_next_hole(dmr_map_of(core), from)) && hole->start < to;
 	     from = dmr_remap_end(hole)) {
 		u64 first = max(from, hole->start), last = min(to, dmr_remap_end(hole));
@@ -1004,31 +999,40 @@ static void dmr_pending_commit(struct dmr_core *core, u64 from, u64 to)
 
 /*
  * Main sectors that nothing maps. Whoever had the error may have written them since:
- * they are pending first, so that writes come to us, and then looked at once more.
+ * they are pending first, so that writes come to us, and then looked at once more. A bad
+ * medium takes its time: a message does not wait for all of it.
  */
 static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 {
-	struct dmr_map *map = dmr_map_of(core);
-	u64 before = map->pending;
+	u64 before = dmr_map_of(core)->pending, end;
+	unsigned int forgotten = core->forgotten;
 	bool news;
 	int r;
 
 	if (dmr_pending_set(core, from, to))
 		return;
-	news = map->pending != before;
+	news = dmr_map_of(core)->pending != before;
 	mutex_unlock(&core->change);
 	r = dmr_core_quiesce(core, true);
 	dmr_change_lock(core);
-	if (r || core->nr_held || !dmr_pending_check(core, from, to)) {
-		/* What was not looked at must not rest; the next failed read tells again. */
-		if (news && !core->nr_held)
-			dmr_holes_take(core, from, to);
-		return;
+	for (; !r && !core->nr_held && from < to; from = end) {
+		end = min_t(u64, to, from + DMR_NOTE_BLOCKS * core->block);
+		if (!dmr_pending_check(core, from, end))
+			break;
+		dmr_rest(core, from, end);
+		if (news)
+			dmr_pending_commit(core, from, end);
+		if (end < to && !dmr_note_yield(core)) {
+			from = end;
+			break;
+		}
 	}
-	if (news)
-		dmr_pending_commit(core, from, to);
-	else
-		dmr_rest(core, from, to);
+	/*
+	 * What was not looked at must not rest; the next failed read tells again, unless main
+	 * is another, and reads as anything.
+	 */
+	if (news && !core->nr_held && from < to && core->forgotten == forgotten)
+		dmr_holes_take(core, from, to);
 }
 
 /* Main sectors that the spare serves; a spare that is gone says nothing of them. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "route.h"
+#include "fault.h"
 #include "map.h"
 
 #include <linux/bio.h>
@@ -455,6 +456,17 @@ static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
 	return true;
 }
 
+/* Some of a write is not sent as it is: whatever becomes of it, fault.h has to see to all. */
+static void dmr_send_care(struct bio *parent)
+{
+	struct dmr_bio *b;
+
+	if (parent->bi_end_io == dmr_probe_end || !op_is_write(bio_op(parent)))
+		return;
+	b = dm_per_bio_data(parent, sizeof(*b));
+	b->fault.state = DMR_FAULT_CARE;
+}
+
 /*
  * Send a bio part by part. The parent itself never goes below: it ends when its
  * parts have ended and this function has let go of it, or has put what is left of
@@ -476,8 +488,10 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 		rcu_read_unlock();
 
 		switch (route.side) {
-		case DMR_WAIT:
 		case DMR_LATER:
+			dmr_send_care(parent);
+			fallthrough;
+		case DMR_WAIT:
 			dmr_core_leave(ref);
 			if (dmr_wait_for_window(core, parent, route.side == DMR_LATER))
 				return;
@@ -488,6 +502,7 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 				return;
 			break;
 		case DMR_FAIL:
+			dmr_send_care(parent);
 			dmr_parent_error(parent, BLK_STS_MEDIUM);
 			fallthrough;
 		case DMR_NONE:
