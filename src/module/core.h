@@ -316,8 +316,8 @@ struct dmr_map {
  * @change:	the map and its metadata; within @verb. A move lets go of it while it
  *		copies: who finds an entry that moves (dmr_moves()) takes @verb first
  * @stop:	a suspend is coming: verbs give up at their next window
- * @wait:	woken when a generation has drained, by @stop, when a span is free, and when nobody
- *		is @arriving any more
+ * @wait:	woken when a generation has drained, by @stop, when a span is free, and when
+ *		one more has @entered
  * @draining:	a generation whose drain was given up, and must end first
  * @spare_low:	raise an event when fewer sectors are free
  * @state:	as the last event told it
@@ -344,7 +344,8 @@ struct dmr_map {
  * @verify_pool: buffers for that (verify.h)
  * @verifying:	writes that are being read back
  * @claims:	writes that are being mended (claim.h)
- * @arriving:	writes that have failed and wait for the change lock for the first time
+ * @arrived:	writes that have failed, and asked for the change lock, ever ...
+ * @entered:	... and had it, under that lock; both wrap
  * @commits:	of the claims, those that are written, and wait for their commit
  * @closing:	a migration is about to end: writes are mended after it; @change
  * @streak:	blocks that failed, without a success between
@@ -413,7 +414,8 @@ struct dmr_core {
 	mempool_t		*verify_pool;
 	struct dmr_spans	verifying;
 	struct dmr_spans	claims;
-	atomic_t		arriving;
+	atomic_t		arrived;
+	int			entered;
 	spinlock_t		commit_lock;	/* commits */
 	struct list_head	commits;
 	bool			closing;

@@ -306,6 +306,7 @@ static blk_status_t dmr_repair_put(struct dmr_repair *rp, struct block_device *b
 {
 	struct dmr_core *core = rp->core;
 	blk_status_t status;
+	int arrived;
 
 	mutex_unlock(&core->change);
 	if (READ_ONCE(core->verify) >= verify)
@@ -319,11 +320,12 @@ static blk_status_t dmr_repair_put(struct dmr_repair *rp, struct block_device *b
 		list_add_tail(&rp->node, &core->commits);
 		spin_unlock(&core->commit_lock);
 		/*
-		 * The lock goes to whoever asks just then: a commit for each, one by one. Not
-		 * for ever: those that fail do not come by here, and may come again and again.
+		 * The lock goes to whoever asks just then: a commit for each, one by one. As
+		 * many as came before have had it first; not all, for they may go on coming.
 		 */
-		wait_event_idle_timeout(core->wait, READ_ONCE(rp->over) ||
-					!atomic_read(&core->arriving), HZ / 10);
+		arrived = atomic_read(&core->arrived);
+		wait_event_idle(core->wait, READ_ONCE(rp->over) ||
+				READ_ONCE(core->entered) - arrived >= 0);
 	}
 	dmr_change_lock(core);
 	dmr_repair_look(rp);
@@ -839,10 +841,10 @@ blk_status_t dmr_repair_write(struct dmr_core *core, struct bio *bio, u64 from, 
 	bool verb = false;
 
 	/* Counted for this lock alone: who is waited for must wait for nothing else. */
-	atomic_inc(&core->arriving);
+	atomic_inc(&core->arrived);
 	dmr_change_lock(core);
-	if (atomic_dec_and_test(&core->arriving))
-		wake_up_all(&core->wait);
+	WRITE_ONCE(core->entered, core->entered + 1);
+	wake_up_all(&core->wait);
 	while (from < to && !status) {
 		struct dmr_repair rp = {
 			.core = core, .bio = bio, .from = from, .to = to, .error = error,
