@@ -38,7 +38,7 @@ void dmr_batch_exit(struct dmr_batch *batch)
 	kvfree(batch->remaps);
 }
 
-const struct dmr_remap *dmr_batch_at(const struct dmr_batch *batch, u64 sector)
+struct dmr_remap *dmr_batch_at(const struct dmr_batch *batch, u64 sector)
 {
 	size_t lo = 0, hi = batch->nr;
 
@@ -123,10 +123,19 @@ void dmr_map_doom(struct dmr_map *map, struct dmr_remap *remap)
 	map->doomed = &remap->ext.node;
 }
 
+/* Readers of the table are past what was changed so far. */
+static void dmr_map_sync(const struct dmr_map *map)
+{
+	if (!map->replay)
+		synchronize_rcu();
+}
+
 void dmr_map_reap(struct dmr_map *map)
 {
 	struct rb_node *node = map->doomed, *next;
 
+	if (map->replay)
+		return;
 	if (node)
 		synchronize_rcu();
 	for (; node; node = next) {
@@ -255,8 +264,8 @@ static void dmr_hole_cut(struct dmr_core *core, struct dmr_remap *hole, u64 firs
 		parts = true;
 	}
 	/* Lest a write miss the parts, which came behind it, and then the whole. */
-	if (parts && !map->replay)
-		synchronize_rcu();
+	if (parts)
+		dmr_map_sync(map);
 	dmr_map_remove(map, hole);
 	dmr_map_doom(map, hole);
 }
@@ -275,8 +284,7 @@ static void dmr_holes_gone(struct dmr_core *core)
 {
 	struct dmr_map *map = dmr_map_of(core);
 
-	if (!map->replay)
-		dmr_map_reap(map);
+	dmr_map_reap(map);
 	dmr_core_counted(core);
 }
 
@@ -374,19 +382,16 @@ void dmr_split_publish(struct dmr_map *map, const struct dmr_split *split)
 		if (in_table[i])
 			dmr_map_insert(map, in_table[i]);
 	/* Lest a bio miss the parts, which came behind it, and then the whole. */
-	if (!map->replay)
-		synchronize_rcu();
+	dmr_map_sync(map);
 	dmr_map_remove(map, split->whole);
-	if (!map->replay)
-		synchronize_rcu();
+	dmr_map_sync(map);
 
 	for (int i = 0; i < 3; i++)
 		if (on_spare[i])
 			parts[nr++] = &on_spare[i]->ext;
 	dmr_spare_cut(&map->spare, &split->whole->ext, parts, nr);
 	dmr_map_doom(map, split->whole);
-	if (!map->replay)
-		dmr_map_reap(map);
+	dmr_map_reap(map);
 }
 
 void dmr_split_free(const struct dmr_split *split)

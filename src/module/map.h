@@ -28,7 +28,7 @@ void dmr_batch_free(struct dmr_batch *batch);
 void dmr_batch_exit(struct dmr_batch *batch);
 
 /* Of remaps in order, the first that ends above a sector, or NULL. Context: any. */
-const struct dmr_remap *dmr_batch_at(const struct dmr_batch *batch, u64 sector);
+struct dmr_remap *dmr_batch_at(const struct dmr_batch *batch, u64 sector);
 
 /*
  * An object for what must go on without memory: from the reserve, if need be; it waits when
@@ -52,7 +52,10 @@ void dmr_map_remove(struct dmr_map *map, struct dmr_remap *remap);
 /* What was unpublished, and is on no spare, is freed by the next dmr_map_reap(). */
 void dmr_map_doom(struct dmr_map *map, struct dmr_remap *remap);
 
-/* Free what is doomed, when readers are gone. Context: the change lock; sleeps. */
+/*
+ * Free what is doomed, when readers are gone; nothing while a replay goes on, which would wait
+ * for a grace period at each record. Context: the change lock; sleeps.
+ */
 void dmr_map_reap(struct dmr_map *map);
 
 /* Change what the flags of an entry of the table say. */

@@ -219,8 +219,8 @@ static void dmr_replay_end(struct dmr_core *core)
 
 	while (map->nr_stock)
 		dmr_remap_free(map->stock[--map->nr_stock]);
-	dmr_map_reap(map);
 	map->replay = false;
+	dmr_map_reap(map);
 }
 
 static bool dmr_change_fits(const struct dmr_core *core, const struct dmr_change *change)
