@@ -145,9 +145,9 @@ static void dmr_write_tried(struct dmr_narrow *n, const struct dmr_tried *where)
 }
 
 /* Send some blocks again; those that fail alone are bad. */
-static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried *where)
+static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried *where,
+			  bool verify)
 {
-	bool verify = dmr_verify_wants(n->core, bio_op(n->bio));
 	u64 to = min3(n->at + n->step, end, n->end);
 	blk_status_t status;
 
@@ -174,23 +174,20 @@ static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried 
 	}
 }
 
-/* Not to be sent as it is. What moves is waited for by who finds a place for it. */
-static bool dmr_write_unsent(enum dmr_side side)
-{
-	return side == DMR_FAIL || side == DMR_LATER;
-}
-
 /* Only what was not sent needs us, if remapping is by hand. */
 static bool dmr_write_wanted(struct dmr_narrow *n)
 {
 	u64 at = n->at, end;
 	struct dmr_tried where;
 	bool wanted = false;
+	enum dmr_side side;
 
 	if (!n->failed || READ_ONCE(n->core->auto_) == DMR_AUTO_ON)
 		return true;
-	for (; n->at < n->end && !wanted; n->at = end)
-		wanted = dmr_write_unsent(dmr_narrow_route(n, &end, &where));
+	for (; n->at < n->end && !wanted; n->at = end) {
+		side = dmr_narrow_route(n, &end, &where);
+		wanted = side == DMR_FAIL || side == DMR_VERIFY;
+	}
 	n->at = at;
 	return wanted;
 }
@@ -198,6 +195,7 @@ static bool dmr_write_wanted(struct dmr_narrow *n)
 static void dmr_write_narrow(struct dmr_narrow *n)
 {
 	struct dmr_tried where;
+	enum dmr_side side;
 	u64 end;
 
 	if (!dmr_write_wanted(n)) {
@@ -205,14 +203,14 @@ static void dmr_write_narrow(struct dmr_narrow *n)
 		return;
 	}
 	while (n->at < n->end) {
-		bool fail = dmr_write_unsent(dmr_narrow_route(n, &end, &where));
-
-		if (!fail && n->failed && dmr_fault_over(n)) {
+		side = dmr_narrow_route(n, &end, &where);
+		if (side != DMR_FAIL && n->failed && dmr_fault_over(n)) {
 			dmr_narrow_end(n);
 			return;
 		}
-		if (!fail) {
-			dmr_write_try(n, end, &where);
+		if (side != DMR_FAIL) {
+			dmr_write_try(n, end, &where, side == DMR_VERIFY ||
+				      dmr_verify_wants(n->core, bio_op(n->bio)));
 			continue;
 		}
 		dmr_write_mend(n);

@@ -35,11 +35,13 @@ struct dmr_child {
 /**
  * struct dmr_probe - a part of a bio that is sent again
  * @dm:		the bio of device-mapper that it is a part of
+ * @verified:	a write that is read back by who sends it
  * @done:	it has ended
  * @bio:	must be last
  */
 struct dmr_probe {
 	struct bio		*dm;
+	bool			verified;
 	struct completion	done;
 	struct bio		bio;
 };
@@ -52,13 +54,12 @@ struct dmr_probe {
 
 /*
  * The pending sectors that an add has taken and that a bio begins with, or NULL; the run ends
- * with them, or before the next. They stay as they are for as long as a flag of that add can
- * be seen.
+ * with them, or before the next. They stay for as long as a flag of that add can be seen.
  */
-static const struct dmr_remap *dmr_route_taken(const struct dmr_batch *taken, u64 start,
-					       struct dmr_route *route)
+static struct dmr_remap *dmr_route_taken(const struct dmr_batch *taken, u64 start,
+					 struct dmr_route *route)
 {
-	const struct dmr_remap *next = dmr_batch_at(taken, start);
+	struct dmr_remap *next = dmr_batch_at(taken, start);
 
 	if (!next)
 		return NULL;
@@ -70,21 +71,12 @@ static const struct dmr_remap *dmr_route_taken(const struct dmr_batch *taken, u6
 	return next;
 }
 
-/*
- * A write to pending sectors that move: it must be read back, and waits until it is known
- * where they are. While a commit is in doubt, which is then, it has an error.
- */
-static enum dmr_side dmr_route_later(const struct dmr_move *m)
-{
-	return READ_ONCE(m->lo) < m->last ? DMR_LATER : DMR_FAIL;
-}
-
 /* A remap that is being moved: the flags were seen, so the move is set up. */
 static void dmr_route_moving(const struct dmr_core *core, u8 flags, enum req_op op,
 			     u64 start, struct dmr_route *route)
 {
 	const struct dmr_move *m = &core->move;
-	const struct dmr_remap *taken = NULL;
+	struct dmr_remap *taken = NULL;
 	bool pending = flags & DMR_PENDING;
 	u64 lo, hi;
 
@@ -107,8 +99,14 @@ static void dmr_route_moving(const struct dmr_core *core, u8 flags, enum req_op 
 		return;
 	}
 	route->end = min(route->end, m->last);
-	if (pending) {
-		route->side = dmr_route_later(m);
+	/* lo first: it never passes a hi that was not seen yet. */
+	lo = smp_load_acquire(&m->lo);
+	/*
+	 * Who waits for the commit, or has an error while that is in doubt. And who writes
+	 * what reads as anything: it must not be read before it is mapped.
+	 */
+	if (pending && (lo >= m->last || (taken && dmr_hole_void(taken)))) {
+		route->side = DMR_FAIL;
 		return;
 	}
 	if (READ_ONCE(m->held)) {
@@ -116,8 +114,6 @@ static void dmr_route_moving(const struct dmr_core *core, u8 flags, enum req_op 
 		return;
 	}
 
-	/* lo first: it never passes a hi that was not seen yet. */
-	lo = smp_load_acquire(&m->lo);
 	hi = READ_ONCE(m->hi);
 	if (start < lo) {
 		route->side = flags & DMR_LEAVING ? DMR_MIRROR : DMR_BOTH;
@@ -126,6 +122,13 @@ static void dmr_route_moving(const struct dmr_core *core, u8 flags, enum req_op 
 		route->side = DMR_WAIT;
 		route->end = min(route->end, hi);
 	}
+	if (!pending)
+		return;
+	/* Reading it back takes the medium. */
+	if (taken)
+		WRITE_ONCE(taken->ext.start, 0);
+	route->sent = route->side;
+	route->side = DMR_VERIFY;
 }
 
 /*
@@ -258,11 +261,15 @@ static struct bio *dmr_dm_bio(struct bio *parent)
 	return container_of(parent, struct dmr_probe, bio)->dm;
 }
 
-/*
- * Let a write wait for its window, or until all of the move is copied, unless that has moved
- * on meanwhile.
- */
-static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio, bool all)
+/* Does who has sent it read it back? */
+static bool dmr_is_verified(struct bio *bio)
+{
+	return bio->bi_end_io == dmr_probe_end &&
+	       container_of(bio, struct dmr_probe, bio)->verified;
+}
+
+/* Let a write wait for its window, unless that has moved on meanwhile. */
+static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio)
 {
 	struct dmr_move *m = &core->move;
 	u64 start = bio->bi_iter.bi_sector;
@@ -270,8 +277,7 @@ static bool dmr_wait_for_window(struct dmr_core *core, struct bio *bio, bool all
 
 	spin_lock_irq(&m->lock);
 	waits = core->next_held || (m->active && ((start >= m->lo && start < m->hi) ||
-			      ((m->held || (all && m->lo < m->last)) &&
-			       start >= m->first && start < m->last)));
+			      (m->held && start >= m->first && start < m->last)));
 	if (waits)
 		bio_list_add(&m->waiting, bio);
 	spin_unlock_irq(&m->lock);
@@ -487,13 +493,12 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 			  bio_end_sector(parent), &route);
 		rcu_read_unlock();
 
+		if (route.side == DMR_VERIFY && dmr_is_verified(parent))
+			route.side = route.sent;
 		switch (route.side) {
-		case DMR_LATER:
-			dmr_send_care(parent);
-			fallthrough;
 		case DMR_WAIT:
 			dmr_core_leave(ref);
-			if (dmr_wait_for_window(core, parent, route.side == DMR_LATER))
+			if (dmr_wait_for_window(core, parent))
 				return;
 			break;
 		case DMR_BOTH:
@@ -501,6 +506,7 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 			if (!dmr_send_both(core, parent, ref, map, &route))
 				return;
 			break;
+		case DMR_VERIFY:
 		case DMR_FAIL:
 			dmr_send_care(parent);
 			dmr_parent_error(parent, BLK_STS_MEDIUM);
@@ -543,6 +549,7 @@ static struct dmr_probe *dmr_probe_alloc(struct dmr_core *core, struct bio *bio,
 	part->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED);
 	part->bi_end_io = dmr_probe_end;
 	probe->dm = bio;
+	probe->verified = false;
 	init_completion(&probe->done);
 	return probe;
 }
@@ -581,6 +588,7 @@ blk_status_t dmr_write_own(struct dmr_core *core, struct bio *bio, u64 from, voi
 	/* What is sent has a count of its parts, and room of its own in each. */
 	probe = dmr_probe_alloc(core, &own, bio->bi_bdev, from, bio_end_sector(&own));
 	probe->dm = bio;
+	probe->verified = true;
 	dmr_resend(core, &probe->bio);
 	status = dmr_probe_wait(probe);
 	bio_uninit(&own);

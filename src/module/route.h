@@ -19,12 +19,12 @@
  * @DMR_BOTH:	a write behind the window of a move: both
  * @DMR_MIRROR:	a write to what a migration has copied: the spare and the next one
  * @DMR_WAIT:	a write inside the window: not yet
- * @DMR_LATER:	a write to pending sectors that move: not before all of the move is copied
+ * @DMR_VERIFY:	a write to pending sectors that move: to @sent, by who reads it back
  * @DMR_NONE:	nowhere: a discard of what cannot be discarded, which is done
  * @DMR_FAIL:	nowhere: it fails at once, as on a bad medium. A write will be seen to
  *		by fault.h, a read has its answer
  */
-enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_MIRROR, DMR_WAIT, DMR_LATER, DMR_NONE,
+enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_MIRROR, DMR_WAIT, DMR_VERIFY, DMR_NONE,
 		DMR_FAIL };
 
 /**
@@ -32,6 +32,7 @@ enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_MIRROR, DMR_WAIT, DMR_LATER, 
  * @side:	where to
  * @end:	first main sector that is not in the run
  * @spare:	the spare sector of the first, if a remap covers the run
+ * @sent:	with DMR_VERIFY: where to
  * @next:	with DMR_MIRROR: the next spare ...
  * @next_sector: ... and the first sector there
  */
@@ -39,6 +40,7 @@ struct dmr_route {
 	enum dmr_side	side;
 	u64		end;
 	u64		spare;
+	enum dmr_side	sent;
 	struct block_device *next;
 	u64		next_sector;
 };
