@@ -490,14 +490,16 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 		split.mid->ext.flags = 0;
 		dmr_split_publish(map, &split);
 	} else {
-		/* One that stayed would hide the remap. */
+		/* Before the hole goes, which hides it: main is not to be seen in between. */
+		if (rp->mend == DMR_ELSEWHERE) {
+			rp->mid->ext.flags = 0;
+			dmr_map_insert(map, rp->mid);
+		}
 		dmr_holes_take(core, rp->from, rp->to);
 		if (rp->mend == DMR_SOUND) {
 			dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
 			return;
 		}
-		rp->mid->ext.flags = 0;
-		dmr_map_insert(map, rp->mid);
 	}
 	dmr_core_counted(core);
 	if (rp->mend == DMR_ELSEWHERE)
@@ -1009,10 +1011,15 @@ static void dmr_note_hole(struct dmr_core *core, u64 from, u64 to)
 	u64 before = dmr_map_of(core)->pending, end;
 	unsigned int forgotten = core->forgotten;
 	bool news;
-	int r;
+	int r = 0;
 
-	if (dmr_pending_set(core, from, to))
-		return;
+	/* Apart, lest those rest that were not looked at. */
+	for (u64 at = from; at < to && !r; at = end) {
+		end = min_t(u64, to, at + DMR_NOTE_BLOCKS * core->block);
+		r = dmr_pending_set(core, at, end);
+		if (r)
+			to = at;
+	}
 	news = dmr_map_of(core)->pending != before;
 	mutex_unlock(&core->change);
 	r = dmr_core_quiesce(core, true);
