@@ -150,10 +150,10 @@ static bool take_block(struct options *opt, const char *text)
 static bool take_main_id(struct options *opt, const char *text)
 {
 	opt->main_id = text;
-	/* A table line cannot say one with spaces. */
-	if (*text && strlen(text) < DMR_MAIN_ID_SIZE && !strpbrk(text, " \t\n\v\f\r"))
+	/* In a table isspace() of the kernel divides words: of bytes, a0 as well. */
+	if (*text && strlen(text) < DMR_MAIN_ID_SIZE && !strpbrk(text, " \t\n\v\f\r\xa0"))
 		return true;
-	complain("--main-id '%s': it is 1 to %u bytes, and has no spaces", text,
+	complain("--main-id '%s': it is 1 to %u bytes, and has no spaces (nor a byte a0)", text,
 		 DMR_MAIN_ID_SIZE - 1);
 	return false;
 }

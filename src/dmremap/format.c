@@ -64,7 +64,7 @@ static int format(struct spare *spare, const struct options *opt)
 	if (spare->dev.block > block)
 		return complain("%s has blocks of %u sectors; main's are %u", opt->spare,
 				spare->dev.block, block);
-	r = opt->force ? wipe_contents(&spare->dev) : refuse_contents(spare);
+	r = opt->force ? wipe_contents(spare) : refuse_contents(spare);
 	return r ? r : write_metadata(spare, opt, len, block);
 }
 

@@ -113,6 +113,8 @@ static int join(struct spare *spare, const char *from)
 	if (r != -ESTALE || o->m.moving != DMR_SUPER_JOINING)
 		return r ? complain_spare(spare, r) :
 			   complain("%s is of no migration", spare->dev.path);
+	if (o->m.ro_compat)
+		return complain("%s has features that are not known here", spare->dev.path);
 	if (retired(&o->m, from))
 		return FAILED;
 	r = owner_replay(o);
@@ -128,7 +130,7 @@ static int repair(struct spare *spare, const struct options *opt)
 	if (opt->from)
 		return join(spare, opt->from);
 	r = owner_probe(&spare->owner);
-	if (r == -ENODATA || r == -EEXIST || r == -EUCLEAN) {
+	if (r == -ENODATA || r == -EEXIST || r == -EUCLEAN || r == -EIO) {
 		if (opt->main || opt->len)
 			return rebuild(spare, opt);
 		complain_spare(spare, r);

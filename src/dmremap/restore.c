@@ -124,7 +124,8 @@ static bool get_super(struct json_object *dump, const struct device *dev, struct
 
 	if (!get_identity(dump, m) ||
 	    !get_member(dump, "compat", 0, U64_MAX, &m->compat) ||
-	    !get_member(dump, "ro_compat", 0, U64_MAX, &m->ro_compat) ||
+	    /* Who does not know them must not write. */
+	    !get_member(dump, "ro_compat", 0, 0, &m->ro_compat) ||
 	    !get_member(dump, "len", 1, BIT_ULL(DMR_SECTOR_BITS), &m->len) ||
 	    !get_member(dump, "block", 1, 128, &block) ||
 	    !get_member(dump, "spare_size", 1, dev->sectors, &m->spare_size) ||
@@ -180,6 +181,30 @@ static u64 highest_generation(struct owner *o)
 	return generation;
 }
 
+/*
+ * Without the superblock at sector 0, the second is searched from above: one that was there
+ * before, above that of the dump, would count.
+ */
+static int wipe_supers(struct spare *spare)
+{
+	struct owner *o = &spare->owner;
+	u64 at = o->m.size / 2 ? rounddown_pow_of_two(o->m.size / 2) : 0;
+
+	for (; at > o->m.backup; at /= 2) {
+		struct dmr_super *super = o->m.buffer;
+
+		if (device_read(&spare->dev, at, super, 1) || !dmr_super_intact(super, at))
+			continue;
+		if (runs_find(&o->by_spare, at, DMR_BLOCK_SECTORS))
+			return complain("%s: the dump uses sector %llu, where an old superblock is",
+					spare->dev.path, at);
+		memset(super, 0, DMR_BLOCK_SIZE);
+		if (device_write(&spare->dev, at, super, 1, true))
+			return complain("%s: sector %llu cannot be written", spare->dev.path, at);
+	}
+	return DONE;
+}
+
 static int write_spare(struct spare *spare, struct json_object *dump, bool wipe)
 {
 	struct owner *o = &spare->owner;
@@ -194,7 +219,9 @@ static int write_spare(struct spare *spare, struct json_object *dump, bool wipe)
 	for (unsigned int i = 0; i < nr_kinds; i++)
 		if (!get_map(dump, o, &kinds[i]))
 			return FAILED;
-	if (wipe && wipe_contents(&spare->dev))
+	if (wipe && wipe_contents(spare))
+		return FAILED;
+	if (wipe_supers(spare))
 		return FAILED;
 	o->m.generation = highest_generation(o);
 	r = owner_write(o, survey_epoch(&o->m));

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,7 +133,20 @@ const char *foreign_contents(const struct device *dev)
 	return r == 1 ? NULL : what;
 }
 
-static int wipe(int fd)
+/* Is the signature that was found last in remapped data? */
+static bool is_data(blkid_probe probe, const struct owner *o)
+{
+	const struct run *run;
+	const char *offset;
+
+	if (blkid_probe_lookup_value(probe, "SBMAGIC_OFFSET", &offset, NULL) &&
+	    blkid_probe_lookup_value(probe, "PTMAGIC_OFFSET", &offset, NULL))
+		return false;
+	run = runs_find(&o->by_spare, strtoull(offset, NULL, 10) / 512, 1);
+	return run && run->type == DMR_RECORD_MAP;
+}
+
+static int wipe(int fd, const struct owner *o)
 {
 	blkid_probe probe = blkid_new_probe();
 	int r = probe ? blkid_probe_set_device(probe, fd, 0, 0) : -1;
@@ -143,17 +157,19 @@ static int wipe(int fd)
 		blkid_probe_enable_partitions(probe, 1);
 		blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC);
 		while (!r && !(r = blkid_do_probe(probe)))
-			r = blkid_do_wipe(probe, 0);
+			if (!is_data(probe, o))
+				r = blkid_do_wipe(probe, 0);
 	}
 	blkid_free_probe(probe);
 	return r < 0 || fsync(fd) ? -1 : 0;
 }
 
-int wipe_contents(const struct device *dev)
+int wipe_contents(const struct spare *spare)
 {
+	const struct device *dev = &spare->dev;
 	/* Another descriptor: libblkid's reads and writes are not fit for O_DIRECT. */
 	int fd = open(dev->path, O_RDWR | O_CLOEXEC);
-	int r = fd < 0 ? -1 : wipe(fd);
+	int r = fd < 0 ? -1 : wipe(fd, &spare->owner);
 
 	if (fd >= 0)
 		close(fd);

@@ -89,8 +89,8 @@ int main_options(const struct options *opt, const struct spare *spare, u64 *len,
 /* What libblkid sees on it, or NULL. */
 const char *foreign_contents(const struct device *dev);
 
-/* Have it see nothing, also where no metadata goes. Complains. */
-int wipe_contents(const struct device *dev);
+/* Have it see nothing, also where no metadata goes; but what is remapped there stays. Complains. */
+int wipe_contents(const struct spare *spare);
 
 #define UUID_TEXT 37
 const char *uuid_text(const u8 *uuid, char text[UUID_TEXT]);

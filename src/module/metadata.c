@@ -743,7 +743,10 @@ struct dmr_scan {
 	bool		damaged;
 };
 
-/* Is there a block of a commit that began behind the hole? It was whole once. */
+/*
+ * Is there a block of a commit that began behind the hole, or the last of that with the hole?
+ * All blocks before it were durable when it was written.
+ */
 static bool dmr_later_block(struct dmr_reader *rd, u32 hole, u32 seq)
 {
 	const struct dmr_block *block;
@@ -755,7 +758,8 @@ static bool dmr_later_block(struct dmr_reader *rd, u32 hole, u32 seq)
 			continue;
 		block = dmr_reader_block(rd, c);
 		if (dmr_reader_intact(rd, block, c, &body) &&
-		    le32_to_cpu(block->first) > hole)
+		    (le32_to_cpu(block->first) > hole ||
+		     !(le16_to_cpu(block->flags) & DMR_BLOCK_MORE)))
 			return true;
 	}
 	return false;

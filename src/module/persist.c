@@ -408,12 +408,16 @@ void dmr_persist_exit(struct dmr_map *map)
 	vfree(map->meta.buffer);
 }
 
-/* Does what the superblock says of the main device suit the table? */
+/* Does what the superblock says suit the table? */
 static int dmr_persist_suits(const struct dmr_core *core, const struct dmr_user *u,
 			     char **error)
 {
 	const struct dmr_meta *m = &dmr_map_of(core)->meta;
 
+	if (m->ro_compat && !u->readonly) {
+		*error = "Spare's metadata is of a newer format";
+		return -EOPNOTSUPP;
+	}
 	if (m->len != u->len && !u->resize) {
 		*error = "Spare belongs to a main device of another length (see resize)";
 		return -EINVAL;
@@ -436,10 +440,6 @@ static int dmr_persist_probe(struct dmr_core *core, const struct dmr_user *u,
 	r = u->format ? -ENODATA : dmr_meta_probe(m);
 	switch (r) {
 	case 0:
-		if (m->ro_compat && !u->readonly) {
-			*error = "Spare's metadata is of a newer format";
-			return -EOPNOTSUPP;
-		}
 		return dmr_persist_suits(core, u, error);
 	case -ENODATA:
 		*error = "Spare holds no metadata, and the table is read-only";
