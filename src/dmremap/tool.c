@@ -139,8 +139,9 @@ static bool is_data(blkid_probe probe, const struct owner *o)
 	const struct run *run;
 	const char *offset;
 
-	if (blkid_probe_lookup_value(probe, "SBMAGIC_OFFSET", &offset, NULL) &&
-	    blkid_probe_lookup_value(probe, "PTMAGIC_OFFSET", &offset, NULL))
+	/* That of a superblock which was not wiped stays. */
+	if (blkid_probe_lookup_value(probe, "PTMAGIC_OFFSET", &offset, NULL) &&
+	    blkid_probe_lookup_value(probe, "SBMAGIC_OFFSET", &offset, NULL))
 		return false;
 	run = runs_find(&o->by_spare, strtoull(offset, NULL, 10) / 512, 1);
 	return run && run->type == DMR_RECORD_MAP;

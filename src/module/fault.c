@@ -24,7 +24,8 @@
  * @result:	what the caller gets
  * @deadline:	what is not reached by then has its error
  * @tried:	where the blocks from @bad on were sent
- * @failed:	something of it has failed; else it was never sent
+ * @moves:	... in a move: whose end they wait for, however long that takes
+ * @failed:	something else of it has failed; else it was never sent
  * @told:	so has been told where
  */
 struct dmr_narrow {
@@ -38,6 +39,7 @@ struct dmr_narrow {
 	blk_status_t	result;
 	unsigned long	deadline;
 	struct dmr_tried tried;
+	bool		moves;
 	bool		failed;
 	bool		told;
 };
@@ -55,13 +57,12 @@ static enum dmr_side dmr_narrow_route(const struct dmr_narrow *n, u64 *end,
 	const struct dmr_map *map;
 	struct dmr_route route;
 
-	*where = (struct dmr_tried) { .from = n->at };
+	*where = (struct dmr_tried) { .from = n->at, .sector = n->at };
 	rcu_read_lock();
 	map = dmr_map_of(n->core);
 	dmr_route(map, bio_op(n->bio), n->at, n->end, &route);
 	if (route.side == DMR_MAIN) {
 		where->bdev = n->core->main;
-		where->sector = n->at;
 	} else if (route.side == DMR_SPARE) {
 		where->bdev = map->bdev;
 		where->sector = route.spare;
@@ -82,7 +83,6 @@ static void dmr_narrow_saw(struct dmr_narrow *n, u64 to, blk_status_t status)
 	};
 
 	dmr_error_saw(n->core, &error);
-	n->failed = true;
 	n->told = true;
 }
 
@@ -124,11 +124,12 @@ static void dmr_write_mend(struct dmr_narrow *n)
 
 	if (n->bad == n->at)
 		return;
-	status = dmr_fault_over(n) ? n->error :
+	status = dmr_fault_over(n) && !n->moves ? n->error :
 		 dmr_repair_write(n->core, n->bio, n->bad, n->at, n->error, &n->tried);
 	if (status)
 		n->result = status;
 	n->bad = n->at;
+	n->moves = false;
 }
 
 /* What has failed is seen to before blocks that are served from elsewhere. */
@@ -146,8 +147,9 @@ static void dmr_write_tried(struct dmr_narrow *n, const struct dmr_tried *where)
 
 /* Send some blocks again; those that fail alone are bad. */
 static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried *where,
-			  bool verify)
+			  bool moves)
 {
+	bool verify = moves || dmr_verify_wants(n->core, bio_op(n->bio));
 	u64 to = min3(n->at + n->step, end, n->end);
 	blk_status_t status;
 
@@ -155,6 +157,10 @@ static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried 
 	if (verify)
 		to = min_t(u64, to, n->at + DMR_VERIFY_SECTORS);
 	status = (verify ? dmr_verify_write : dmr_probe)(n->core, n->bio, n->at, to);
+	/* Another look tells how it is served now. */
+	if (status == DMR_UNSENT)
+		return;
+	n->failed |= status && !moves;
 	if (!status) {
 		dmr_write_mend(n);
 		dmr_narrow_good(n, to);
@@ -165,11 +171,11 @@ static void dmr_write_try(struct dmr_narrow *n, u64 end, const struct dmr_tried 
 		n->at = to;
 		n->bad = to;
 	} else if (to - n->at > n->core->block) {
-		n->failed = true;
 		n->step = round_up((to - n->at) / 2, n->core->block);
 	} else {
 		dmr_narrow_failed(n, status);
 		n->error = status;
+		n->moves |= moves;
 		n->at = to;
 	}
 }
@@ -204,13 +210,12 @@ static void dmr_write_narrow(struct dmr_narrow *n)
 	}
 	while (n->at < n->end) {
 		side = dmr_narrow_route(n, &end, &where);
-		if (side != DMR_FAIL && n->failed && dmr_fault_over(n)) {
+		if (side != DMR_FAIL && side != DMR_VERIFY && n->failed && dmr_fault_over(n)) {
 			dmr_narrow_end(n);
 			return;
 		}
 		if (side != DMR_FAIL) {
-			dmr_write_try(n, end, &where, side == DMR_VERIFY ||
-				      dmr_verify_wants(n->core, bio_op(n->bio)));
+			dmr_write_try(n, end, &where, side == DMR_VERIFY);
 			continue;
 		}
 		dmr_write_mend(n);

@@ -328,6 +328,9 @@ void dmr_holes_put(struct dmr_core *core, const struct dmr_batch *copies)
 		struct dmr_remap *hole = dmr_reserve_take(core);
 
 		dmr_part_init(hole, copy, copy->start, dmr_remap_end(copy));
+		/* Whoever has written there meanwhile may read it. */
+		if (!dmr_hole_void(hole))
+			hole->ext.start = 0;
 		dmr_map_insert(dmr_map_of(core), hole);
 		cond_resched();
 	}

@@ -494,6 +494,8 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 		if (rp->mend == DMR_ELSEWHERE) {
 			rp->mid->ext.flags = 0;
 			dmr_map_insert(map, rp->mid);
+			if (rp->whole)
+				synchronize_rcu();
 		}
 		dmr_holes_take(core, rp->from, rp->to);
 		if (rp->mend == DMR_SOUND) {

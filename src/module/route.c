@@ -462,15 +462,21 @@ static bool dmr_send_both(struct dmr_core *core, struct bio *parent,
 	return true;
 }
 
-/* Some of a write is not sent as it is: whatever becomes of it, fault.h has to see to all. */
-static void dmr_send_care(struct bio *parent)
+/*
+ * Some of a bio is not sent as it is: if it is a write, fault.h has to see to all of it,
+ * whatever becomes of it. Return: what it ends with.
+ */
+static blk_status_t dmr_send_care(struct bio *parent)
 {
 	struct dmr_bio *b;
 
-	if (parent->bi_end_io == dmr_probe_end || !op_is_write(bio_op(parent)))
-		return;
+	if (!op_is_write(bio_op(parent)))
+		return BLK_STS_MEDIUM;
+	if (parent->bi_end_io == dmr_probe_end)
+		return DMR_UNSENT;
 	b = dm_per_bio_data(parent, sizeof(*b));
 	b->fault.state = DMR_FAULT_CARE;
+	return BLK_STS_MEDIUM;
 }
 
 /*
@@ -493,7 +499,9 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 			  bio_end_sector(parent), &route);
 		rcu_read_unlock();
 
-		if (route.side == DMR_VERIFY && dmr_is_verified(parent))
+		/* In the window who reads it back waits as well, with no worker held. */
+		if (route.side == DMR_VERIFY &&
+		    (route.sent == DMR_WAIT || dmr_is_verified(parent)))
 			route.side = route.sent;
 		switch (route.side) {
 		case DMR_WAIT:
@@ -508,8 +516,7 @@ static void dmr_send(struct dmr_core *core, struct bio *parent)
 			break;
 		case DMR_VERIFY:
 		case DMR_FAIL:
-			dmr_send_care(parent);
-			dmr_parent_error(parent, BLK_STS_MEDIUM);
+			dmr_parent_error(parent, dmr_send_care(parent));
 			fallthrough;
 		case DMR_NONE:
 			dmr_core_leave(ref);

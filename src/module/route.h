@@ -45,6 +45,12 @@ struct dmr_route {
 	u64		next_sector;
 };
 
+/*
+ * A part of a write that was not sent, for it is served otherwise by now: look again. No
+ * target passes that on from below.
+ */
+#define DMR_UNSENT	BLK_STS_DM_REQUEUE
+
 /* What dmr_route() leaves to it: flags, and discards. */
 void dmr_route_rare(const struct dmr_map *map, enum req_op op,
 		    const struct dmr_remap *remap, u8 flags, u64 start,

@@ -367,7 +367,8 @@ static int dmr_map_slow(struct dmr_core *core, struct bio *bio, u64 start,
 	} else if (bio->bi_opf & REQ_NOWAIT) {
 		b->fault.state = DMR_FAULT_DONE;
 		bio_wouldblock_error(bio);
-	} else if (route->side == DMR_FAIL || route->side == DMR_VERIFY) {
+	} else if (route->side == DMR_FAIL ||
+		   (route->side == DMR_VERIFY && route->sent != DMR_WAIT)) {
 		b->fault.state = DMR_FAULT_CARE;
 		dmr_fault_take(core, bio, BLK_STS_MEDIUM);
 	} else {
