@@ -129,6 +129,9 @@ static void dmr_write_mend(struct dmr_narrow *n)
 	if (status)
 		n->result = status;
 	n->bad = n->at;
+	/* That was no time of the medium's. */
+	if (n->moves)
+		n->deadline = jiffies + n->core->budget * HZ;
 	n->moves = false;
 }
 

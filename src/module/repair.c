@@ -477,10 +477,11 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 	struct dmr_core *core = rp->core;
 	struct dmr_map *map = dmr_map_of(core);
 	struct dmr_split split;
-	bool mapped;
+	bool mapped, hole;
 
 	dmr_repair_look(rp);
 	mapped = dmr_repair_mapped(rp);
+	hole = rp->whole && !mapped;
 	if (mapped) {
 		dmr_repair_divide(rp, &split);
 		if (rp->mend == DMR_ELSEWHERE) {
@@ -490,11 +491,14 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 		split.mid->ext.flags = 0;
 		dmr_split_publish(map, &split);
 	} else {
-		/* Before the hole goes, which hides it: main is not to be seen in between. */
+		/*
+		 * Before the hole goes: main is not to be seen in between. A lookup may find
+		 * either, so nobody writes there until it has gone.
+		 */
 		if (rp->mend == DMR_ELSEWHERE) {
-			rp->mid->ext.flags = 0;
+			rp->mid->ext.flags = hole ? DMR_DOUBT : 0;
 			dmr_map_insert(map, rp->mid);
-			if (rp->whole)
+			if (hole)
 				synchronize_rcu();
 		}
 		dmr_holes_take(core, rp->from, rp->to);
@@ -502,6 +506,7 @@ static void dmr_repair_publish(struct dmr_repair *rp)
 			dmr_count(core, DMR_STAT_HEALED, rp->to - rp->from);
 			return;
 		}
+		dmr_map_flags(map, rp->mid, 0, DMR_DOUBT);
 	}
 	dmr_core_counted(core);
 	if (rp->mend == DMR_ELSEWHERE)

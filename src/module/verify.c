@@ -52,7 +52,7 @@ struct dmr_verify_buffer *dmr_verify_begin(struct dmr_core *core, struct dmr_spa
 	span->from = from;
 	span->to = to;
 	/* Without a buffer, which those that it waits for may want. */
-	wait_event(core->wait, dmr_spans_try(&core->verifying, span));
+	wait_event_idle(core->wait, dmr_spans_try(&core->verifying, span));
 	return mempool_alloc(core->verify_pool, GFP_NOIO);
 }
 
