@@ -315,12 +315,14 @@ static void put_write(u8 *image, const struct write *w, u32 sectors)
 
 /*
  * @image holds what is durable; writes [@from, @last) may or may not be there, and of
- * the one at @last the first @torn sectors.
+ * the one at @last the first @torn sectors. If that one is durable, nothing of it comes before
+ * all those.
  */
 static void check_cut(struct disk *d, struct disk *probe, const u8 *durable,
 		      unsigned int from, unsigned int last, u32 torn, int which,
 		      const map_t *maps, unsigned int acked, unsigned int begun)
 {
+	bool all = which == 0 || (torn && d->writes[last].durable);
 	static u8 *image;
 	int r;
 
@@ -329,7 +331,7 @@ static void check_cut(struct disk *d, struct disk *probe, const u8 *durable,
 	memcpy(image, durable, d->size * SECTOR);
 	for (unsigned int i = from; i < last; i++)
 		if (!d->writes[i].mark &&
-		    (which == 0 || (which > 1 && rnd_below(&rnd, 2))))
+		    (all || (which > 1 && rnd_below(&rnd, 2))))
 			put_write(image, &d->writes[i], d->writes[i].blocks * 8);
 	if (torn)
 		put_write(image, &d->writes[last], torn);
@@ -432,6 +434,7 @@ static void test_lives(void)
 	map_of(d, maps[0]);
 	for (unsigned int life = 0; life < lives; life++) {
 		unsigned int acked = 0, nr = rnd_log(&rnd, 32), cut, from = 0;
+		u32 torn;
 		u8 *image = malloc(MAX_SPARE * SECTOR);
 		struct batch b;
 		int r;
@@ -462,12 +465,16 @@ static void test_lives(void)
 			if (next->writes[i].durable)
 				from = i + 1;
 		}
+		torn = 0;
+		if (cut < next->nr_writes && !next->writes[cut].mark)
+			torn = rnd_below(&rnd, next->writes[cut].blocks * 8 + 1);
+		if (torn && next->writes[cut].durable)
+			from = cut;
 		for (unsigned int i = 0; i < cut; i++)
 			if (!next->writes[i].mark && (i < from || rnd_below(&rnd, 2)))
 				put_write(image, &next->writes[i], next->writes[i].blocks * 8);
-		if (cut < next->nr_writes && !next->writes[cut].mark)
-			put_write(image, &next->writes[cut],
-				  rnd_below(&rnd, next->writes[cut].blocks * 8 + 1));
+		if (torn)
+			put_write(image, &next->writes[cut], torn);
 		for (unsigned int i = 0; i < next->nr_writes; i++)
 			free(next->writes[i].data);
 		free(next->writes);
