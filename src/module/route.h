@@ -30,17 +30,20 @@ enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_BOTH, DMR_MIRROR, DMR_WAIT, DMR_VERIFY,
 /**
  * struct dmr_route - how the first run of a bio is to be sent
  * @side:	where to
+ * @sent:	with DMR_VERIFY: where to then
  * @end:	first main sector that is not in the run
  * @spare:	the spare sector of the first, if a remap covers the run
- * @sent:	with DMR_VERIFY: where to
  * @next:	with DMR_MIRROR: the next spare ...
  * @next_sector: ... and the first sector there
+ *
+ * Five words: with CONFIG_INIT_STACK_ALL_ZERO each I/O zeroes it, and a sixth makes that a
+ * string instruction.
  */
 struct dmr_route {
 	enum dmr_side	side;
+	enum dmr_side	sent;
 	u64		end;
 	u64		spare;
-	enum dmr_side	sent;
 	struct block_device *next;
 	u64		next_sector;
 };
