@@ -104,6 +104,13 @@ static int retired(const struct dmr_meta *m, const char *path)
 	return spare_close(&old, DONE);
 }
 
+/* Who does not know a feature of these must not write. */
+static int refuse_features(const struct spare *spare)
+{
+	return spare->owner.m.ro_compat ?
+	       complain("%s has features that are not known here", spare->dev.path) : DONE;
+}
+
 /* Power was lost after the one spare was given up, before the other one counted. */
 static int join(struct spare *spare, const char *from)
 {
@@ -113,9 +120,7 @@ static int join(struct spare *spare, const char *from)
 	if (r != -ESTALE || o->m.moving != DMR_SUPER_JOINING)
 		return r ? complain_spare(spare, r) :
 			   complain("%s is of no migration", spare->dev.path);
-	if (o->m.ro_compat)
-		return complain("%s has features that are not known here", spare->dev.path);
-	if (retired(&o->m, from))
+	if (refuse_features(spare) || retired(&o->m, from))
 		return FAILED;
 	r = owner_replay(o);
 	if (!r)
@@ -138,8 +143,8 @@ static int repair(struct spare *spare, const struct options *opt)
 	}
 	if (r)
 		return complain_spare(spare, r);
-	if (spare->owner.m.ro_compat)
-		return complain("%s has features that are not known here", spare->dev.path);
+	if (refuse_features(spare))
+		return FAILED;
 	r = owner_replay(&spare->owner);
 	if (!r)
 		return mend(spare);

@@ -188,9 +188,8 @@ static u64 highest_generation(struct owner *o)
 static int wipe_supers(struct spare *spare)
 {
 	struct owner *o = &spare->owner;
-	u64 at = o->m.size / 2 ? rounddown_pow_of_two(o->m.size / 2) : 0;
 
-	for (; at > o->m.backup; at /= 2) {
+	for (u64 at = 2 * o->m.backup; at <= o->m.size / 2; at *= 2) {
 		struct dmr_super *super = o->m.buffer;
 
 		if (device_read(&spare->dev, at, super, 1) || !dmr_super_intact(super, at))
