@@ -370,7 +370,6 @@ static int make(bool two, const char *more, unsigned int nr)
 	snprintf(params, sizeof(params), "%s %s %u %s %s%s", disks[2 * two],
 		 disks[2 * two + 1], nr, more, persistent ? "main_id " : "",
 		 persistent ? name : "");
-	dm_remove(name);
 	r = dm_create(name, &minor) ?: dm_load(name, &line, 1) ?: dm_resume(name);
 	if (r)
 		die("%s: %s", params, strerror(-r));
@@ -421,6 +420,8 @@ static const char *never_went_well(void)
 	return NULL;
 }
 
+#define MAKERS 2
+
 static void *(*const tasks[])(void *) = {
 	maker, maker, messenger, messenger, messenger, killer, asker,
 	reader_and_writer, reader_and_writer, reader_and_writer, reader_and_writer,
@@ -464,11 +465,15 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < seconds || (i < 4 * seconds && never_went_well()); i++)
 		sleep(1);
 	over = true;
-	/* Whoever sleeps on a suspended device is woken. */
-	for (int i = 0; i < NAMES; i++)
-		dm_resume(i ? "churn-1" : "churn-0");
-	for (unsigned int i = 0; i < ARRAY_SIZE(tasks); i++)
+	for (unsigned int i = 0; i < ARRAY_SIZE(tasks); i++) {
+		/* With the makers gone, whoever sleeps on a suspended device is woken. */
+		for (int j = 0; i == MAKERS && j < NAMES; j++)
+			dm_resume(j ? "churn-1" : "churn-0");
 		pthread_join(threads[i], NULL);
+	}
+	/* Both, before one is made anew: one may have the other's spare. */
+	for (int i = 0; i < NAMES; i++)
+		dm_remove(i ? "churn-1" : "churn-0");
 
 	printf("#");
 	for (int i = 0; i < KINDS; i++)
