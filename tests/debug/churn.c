@@ -35,6 +35,7 @@ static const char *const kind_names[KINDS] = {
 	"create", "load", "suspend", "resume", "clear", "remove", "message", "status", "io",
 };
 
+static const char *const names[NAMES] = { "churn-0", "churn-1" };
 static const char *disks[4];
 static u64 len[4], owned, seed;
 static bool persistent;
@@ -48,7 +49,7 @@ static atomic_ullong done[KINDS], went_well[KINDS], killed;
 
 static const char *name_of(struct random *r)
 {
-	return one_in(r, 2) ? "churn-0" : "churn-1";
+	return names[!one_in(r, 2)];
 }
 
 /*
@@ -142,6 +143,9 @@ static void *maker(void *arg)
 			count(REMOVE, remove_it(name, two), name);
 		}
 	}
+	/* Whoever sleeps on what this one has suspended is woken. */
+	for (int i = 0; i < NAMES; i++)
+		dm_resume(names[i]);
 	return NULL;
 }
 
@@ -361,7 +365,7 @@ static void *reader_and_writer(void *arg)
 /* A device as it is made first and last, in nobody's way. */
 static int make(bool two, const char *more, unsigned int nr)
 {
-	const char *name = two ? "churn-1" : "churn-0";
+	const char *name = names[two];
 	char params[256];
 	struct dm_line line = { 0, len[2 * two], "dm-remap-v4", params };
 	unsigned int minor;
@@ -390,7 +394,7 @@ static void set_up(bool two)
 	write_raw(fd, owned, 0, buf);
 	free(buf);
 	close(fd);
-	dm_remove(two ? "churn-1" : "churn-0");
+	dm_remove(names[two]);
 }
 
 static void check_all(bool two)
@@ -409,7 +413,7 @@ static void check_all(bool two)
 	}
 	free(buf);
 	close(fd);
-	dm_remove(two ? "churn-1" : "churn-0");
+	dm_remove(names[two]);
 }
 
 static const char *never_went_well(void)
@@ -419,8 +423,6 @@ static const char *never_went_well(void)
 			return kind_names[i];
 	return NULL;
 }
-
-#define MAKERS 2
 
 static void *(*const tasks[])(void *) = {
 	maker, maker, messenger, messenger, messenger, killer, asker,
@@ -465,15 +467,11 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < seconds || (i < 4 * seconds && never_went_well()); i++)
 		sleep(1);
 	over = true;
-	for (unsigned int i = 0; i < ARRAY_SIZE(tasks); i++) {
-		/* With the makers gone, whoever sleeps on a suspended device is woken. */
-		for (int j = 0; i == MAKERS && j < NAMES; j++)
-			dm_resume(j ? "churn-1" : "churn-0");
+	for (unsigned int i = 0; i < ARRAY_SIZE(tasks); i++)
 		pthread_join(threads[i], NULL);
-	}
 	/* Both, before one is made anew: one may have the other's spare. */
 	for (int i = 0; i < NAMES; i++)
-		dm_remove(i ? "churn-1" : "churn-0");
+		dm_remove(names[i]);
 
 	printf("#");
 	for (int i = 0; i < KINDS; i++)
