@@ -464,7 +464,7 @@ int main(int argc, char **argv)
 	for (u64 i = 0; i < ARRAY_SIZE(tasks); i++)
 		pthread_create(&threads[i], NULL, tasks[i], (void *)(i << 32));
 	/* Longer where so little is done in a second that something was not. */
-	for (unsigned int i = 0; i < seconds || (i < 4 * seconds && never_went_well()); i++)
+	for (unsigned int i = 0; i < seconds || (i < 20 * seconds && never_went_well()); i++)
 		sleep(1);
 	over = true;
 	for (unsigned int i = 0; i < ARRAY_SIZE(tasks); i++)

@@ -93,6 +93,17 @@ pending()
 		END { if (NR) print from "+" n }'
 }
 
+# noted <device>: what is pending has been read again, and is written down. The lock of verbs
+# is held for that, but for a turn every eight blocks; for up to 64.
+noted()
+{
+	local rest
+	rest=$(message "$1" help set | sed -n 's/^rest .* now //p')
+	for _ in {0..8}; do
+		message "$1" set rest "$rest" >/dev/null
+	done
+}
+
 # fio_on <name> <option>...: on $t, at depth; what is written is read back
 fio_on()
 {

@@ -749,7 +749,7 @@ int main(int argc, char **argv)
 		pthread_create(&threads[i], NULL, others[i], &seed);
 
 	sleep(seconds);
-	for (u64 i = 0; i < 4 * seconds && other_path && !migrations; i++)
+	for (u64 i = 0; i < 20 * seconds && other_path && !migrations; i++)
 		sleep(1);
 	stop = true;
 	for (unsigned int i = 0; i < ARRAY_SIZE(others); i++)
