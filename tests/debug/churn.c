@@ -430,6 +430,16 @@ static void *(*const tasks[])(void *) = {
 	reader_and_writer, reader_and_writer, reader_and_writer, reader_and_writer,
 };
 
+/* Whoever is about to suspend one has done so by then. */
+static void wake_both(void)
+{
+	over = true;
+	for (int i = 0; i < 100; i++) {
+		dm_resume(names[i % NAMES]);
+		usleep(20000);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t threads[ARRAY_SIZE(tasks)];
@@ -457,6 +467,7 @@ int main(int argc, char **argv)
 		close(fd);
 	}
 	printf("# SEED=%llu\n", (unsigned long long)seed);
+	wake_all = wake_both;
 	owned = len[0] / 4 * 3 / (UNIT * IO_TASKS) * (UNIT * IO_TASKS);
 	for (int i = 0; i < NAMES; i++)
 		set_up(i);

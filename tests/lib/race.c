@@ -695,6 +695,16 @@ static void check_all(void)
 	free(buf);
 }
 
+/* Whoever is about to suspend it has done so by then. */
+static void wake_writers(void)
+{
+	stop = true;
+	for (int i = 0; i < 100; i++) {
+		dm_resume(NAME);
+		usleep(20000);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct worker workers[WORKERS];
@@ -732,6 +742,7 @@ int main(int argc, char **argv)
 	other_path = argv[optind + 2];
 	printf("# SEED=%llu\n", (unsigned long long)seed);
 
+	wake_all = wake_writers;
 	set_up();
 	pthread_barrier_init(&ready, NULL, WORKERS + 1);
 	for (int i = 0; i < WORKERS; i++) {

@@ -38,6 +38,12 @@ static inline u64 max_u64(u64 a, u64 b)
 	return a > b ? a : b;
 }
 
+/*
+ * Where threads suspend a device under others: what wakes those, or NULL. A process does not
+ * end while the I/O of one of its threads waits.
+ */
+static void (*wake_all)(void);
+
 __attribute__((noreturn, format(printf, 1, 2)))
 static inline void die(const char *fmt, ...)
 {
@@ -49,6 +55,8 @@ static inline void die(const char *fmt, ...)
 	puts("");
 	va_end(args);
 	fflush(stdout);
+	if (wake_all)
+		wake_all();
 	_exit(1);
 }
 
