@@ -430,11 +430,11 @@ static void *(*const tasks[])(void *) = {
 	reader_and_writer, reader_and_writer, reader_and_writer, reader_and_writer,
 };
 
-/* Whoever is about to suspend one has done so by then. */
+/* Whoever is about to suspend one should have done so by then. */
 static void wake_both(void)
 {
 	over = true;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 500; i++) {
 		dm_resume(names[i % NAMES]);
 		usleep(20000);
 	}

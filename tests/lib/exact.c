@@ -1276,12 +1276,19 @@ static void summary(u64 ms)
 	       (unsigned long long)ms / 1000);
 }
 
+/* What the cache holds of it is written as it is closed. */
+static void wake(void)
+{
+	dm_resume(NAME);
+}
+
 int main(int argc, char **argv)
 {
 	u64 seed = (u64)time(NULL) << 20 ^ getpid(), start;
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	wake_all = wake;
 	while ((c = getopt(argc, argv, "s:n:m:v:b:k")) != -1) {
 		switch (c) {
 		case 's':

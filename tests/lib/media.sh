@@ -94,7 +94,7 @@ pending()
 }
 
 # noted <device>: what is pending has been read again, and is written down. The lock of verbs
-# is held for that, but for a turn every eight blocks; for up to 64.
+# is held for that, but for a turn every eight blocks; for some dozens of them.
 noted()
 {
 	local rest

@@ -695,11 +695,11 @@ static void check_all(void)
 	free(buf);
 }
 
-/* Whoever is about to suspend it has done so by then. */
+/* Whoever is about to suspend it should have done so by then. */
 static void wake_writers(void)
 {
 	stop = true;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 500; i++) {
 		dm_resume(NAME);
 		usleep(20000);
 	}
@@ -760,7 +760,7 @@ int main(int argc, char **argv)
 		pthread_create(&threads[i], NULL, others[i], &seed);
 
 	sleep(seconds);
-	for (u64 i = 0; i < 20 * seconds && other_path && !migrations; i++)
+	for (u64 i = 0; i < min_u64(20 * seconds, 600) && other_path && !migrations; i++)
 		sleep(1);
 	stop = true;
 	for (unsigned int i = 0; i < ARRAY_SIZE(others); i++)

@@ -274,6 +274,15 @@ static void interrupt(void)
 	must("resume", dm_resume(NAME));
 }
 
+/* That thread may be in the middle of it. */
+static void wake(void)
+{
+	for (int i = 0; i < 100; i++) {
+		dm_resume(NAME);
+		usleep(20000);
+	}
+}
+
 static void *change_map(void *context)
 {
 	struct thread *t = context;
@@ -531,6 +540,7 @@ int main(int argc, char **argv)
 	int c, fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	wake_all = wake;
 	while ((c = getopt(argc, argv, "c:fm:n:o:s:")) != -1) {
 		switch (c) {
 		case 'c':
