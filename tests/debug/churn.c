@@ -102,6 +102,13 @@ static int remove_it(const char *name, bool two)
 	return r;
 }
 
+static void wake_all(void)
+{
+	over = true;
+	for (int i = 0; i < NAMES; i++)
+		dm_resume(names[i]);
+}
+
 static void *maker(void *arg)
 {
 	struct random r = { seed + (u64)arg };
@@ -143,9 +150,8 @@ static void *maker(void *arg)
 			count(REMOVE, remove_it(name, two), name);
 		}
 	}
-	/* Whoever sleeps on what this one has suspended is woken. */
-	for (int i = 0; i < NAMES; i++)
-		dm_resume(names[i]);
+	/* Whoever sleeps on what this one has suspended. */
+	wake_all();
 	return NULL;
 }
 
@@ -430,16 +436,6 @@ static void *(*const tasks[])(void *) = {
 	reader_and_writer, reader_and_writer, reader_and_writer, reader_and_writer,
 };
 
-/* Whoever is about to suspend one should have done so by then. */
-static void wake_both(void)
-{
-	over = true;
-	for (int i = 0; i < 500; i++) {
-		dm_resume(names[i % NAMES]);
-		usleep(20000);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	pthread_t threads[ARRAY_SIZE(tasks)];
@@ -467,7 +463,7 @@ int main(int argc, char **argv)
 		close(fd);
 	}
 	printf("# SEED=%llu\n", (unsigned long long)seed);
-	wake_all = wake_both;
+	wake = wake_all;
 	owned = len[0] / 4 * 3 / (UNIT * IO_TASKS) * (UNIT * IO_TASKS);
 	for (int i = 0; i < NAMES; i++)
 		set_up(i);

@@ -1277,7 +1277,7 @@ static void summary(u64 ms)
 }
 
 /* What the cache holds of it is written as it is closed. */
-static void wake(void)
+static void wake_all(void)
 {
 	dm_resume(NAME);
 }
@@ -1288,7 +1288,7 @@ int main(int argc, char **argv)
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	wake_all = wake;
+	wake = wake_all;
 	while ((c = getopt(argc, argv, "s:n:m:v:b:k")) != -1) {
 		switch (c) {
 		case 's':

@@ -695,14 +695,10 @@ static void check_all(void)
 	free(buf);
 }
 
-/* Whoever is about to suspend it should have done so by then. */
-static void wake_writers(void)
+static void wake_all(void)
 {
 	stop = true;
-	for (int i = 0; i < 500; i++) {
-		dm_resume(NAME);
-		usleep(20000);
-	}
+	dm_resume(NAME);
 }
 
 int main(int argc, char **argv)
@@ -742,7 +738,7 @@ int main(int argc, char **argv)
 	other_path = argv[optind + 2];
 	printf("# SEED=%llu\n", (unsigned long long)seed);
 
-	wake_all = wake_writers;
+	wake = wake_all;
 	set_up();
 	pthread_barrier_init(&ready, NULL, WORKERS + 1);
 	for (int i = 0; i < WORKERS; i++) {

@@ -39,10 +39,11 @@ static inline u64 max_u64(u64 a, u64 b)
 }
 
 /*
- * Where threads suspend a device under others: what wakes those, or NULL. A process does not
- * end while the I/O of one of its threads waits.
+ * Where a device is suspended under others' I/O: what wakes those, or NULL. A process does not
+ * end while the I/O of one of its threads waits. Called for as long as another thread that is
+ * about to suspend it should take.
  */
-static void (*wake_all)(void);
+static void (*wake)(void);
 
 __attribute__((noreturn, format(printf, 1, 2)))
 static inline void die(const char *fmt, ...)
@@ -55,8 +56,10 @@ static inline void die(const char *fmt, ...)
 	puts("");
 	va_end(args);
 	fflush(stdout);
-	if (wake_all)
-		wake_all();
+	for (int i = 0; wake && i < 500; i++) {
+		wake();
+		usleep(20000);
+	}
 	_exit(1);
 }
 

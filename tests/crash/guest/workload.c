@@ -274,13 +274,9 @@ static void interrupt(void)
 	must("resume", dm_resume(NAME));
 }
 
-/* That thread may be in the middle of it. */
-static void wake(void)
+static void wake_all(void)
 {
-	for (int i = 0; i < 100; i++) {
-		dm_resume(NAME);
-		usleep(20000);
-	}
+	dm_resume(NAME);
 }
 
 static void *change_map(void *context)
@@ -540,7 +536,7 @@ int main(int argc, char **argv)
 	int c, fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	wake_all = wake;
+	wake = wake_all;
 	while ((c = getopt(argc, argv, "c:fm:n:o:s:")) != -1) {
 		switch (c) {
 		case 'c':
