@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * churn: two names, and threads that create, load, suspend, resume, clear and remove
- * devices under them, send every message, kill messages half-way, ask for status, and
+ * devices under them, send nearly every message, kill messages half-way, ask for status, and
  * read and write, without any agreement. Whatever they get must be an errno that
  * makes sense; the kernel that finds bugs does the rest.
  *
@@ -159,7 +159,9 @@ static void message_text(struct random *r, char *text, size_t size)
 {
 	static const char *const asking[] = {
 		"list", "query 0 100000", "stats", "health", "status", "help", "help set",
-		"clear_stats", "set spare_low 17", "list 500 3",
+		"clear_stats", "set spare_low 17", "list 500 3", "list pending", "list aside",
+		"set verify all", "set verify off", "set auto on", "set auto off",
+		"scrub start", "scrub start 500 9000", "scrub stop",
 	};
 	u64 start = below(r, len[0] - 2 * MAX_REMAP), n = 1 + below(r, MAX_REMAP);
 	bool nocopy = start >= owned && one_in(r, 2);

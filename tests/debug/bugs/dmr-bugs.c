@@ -30,6 +30,10 @@ static noinline int hidden(int value)
 	return value;
 }
 
+static void none(void)
+{
+}
+
 static void use_after_free(void)
 {
 	int *p = kmalloc(64, GFP_KERNEL);
@@ -82,6 +86,17 @@ static void lock_inversion(void)
 	mutex_lock(&first);
 	mutex_unlock(&first);
 	mutex_unlock(&second);
+}
+
+static void keyless_lock(void)
+{
+	spinlock_t *p = kzalloc(sizeof(*p), GFP_KERNEL);
+
+	if (!p)
+		return;
+	spin_lock(p);
+	spin_unlock(p);
+	kfree(p);
 }
 
 static void sleep_in_rcu(void)
@@ -155,12 +170,14 @@ static const struct {
 	const char	*name;
 	void		(*commit)(void);
 } bugs[] = {
+	{ "none", none },
 	{ "use_after_free", use_after_free },
 	{ "out_of_bounds", out_of_bounds },
 	{ "array_index", array_index },
 	{ "shift", shift },
 	{ "leak", leak },
 	{ "lock_inversion", lock_inversion },
+	{ "keyless_lock", keyless_lock },
 	{ "sleep_in_rcu", sleep_in_rcu },
 	{ "sleep_in_spinlock", sleep_in_spinlock },
 	{ "no_rcu", no_rcu },
