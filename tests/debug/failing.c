@@ -7,9 +7,11 @@
  * then with the second; and so on until there is none left to fail. "forever": with
  * all that follow it, which leaves kvmalloc() no second way. Each time the
  * step must be refused (ENOMEM, EIO) and have changed nothing, or be done and undone.
- * Of allocations behind the 40th that come, by their stack, from where others came from
- * before, as in a loop, more and more are left out; but none beside one from elsewhere,
- * and none at LEVEL=full.
+ * Of allocations behind the 40th that come from where others came from before, as in a
+ * loop, more and more are left out; but none beside one from elsewhere, and none at
+ * LEVEL=full. Where from, the stack in the kernel log tells. What asks with __GFP_NOWARN,
+ * most of what our own functions ask for, is not there: it is all taken for one place,
+ * and behind the 40th up to 15 in a row are left out, of several places.
  *
  * Steps are create, load <start> <len> <target> <params>, suspend, resume, clear,
  * remove and message <words>; undo has any number of them, with ; between. For io
@@ -75,10 +77,7 @@ static void set_nth(unsigned long n)
 		die("fail-nth: %s", strerror(errno));
 }
 
-/*
- * Where from was the last failure? A hash of the stack in the kernel log: what asks
- * with __GFP_NOWARN is not there, and counts as one place.
- */
+/* Where from was the last failure? A hash of the stack, if it is in the kernel log. */
 static u64 site(void)
 {
 	u64 hash = 0;
