@@ -5,13 +5,13 @@
  *
  * Does the step with the first allocation, or the first request to the disk, failing;
  * then with the second; and so on until there is none left to fail. "forever": with
- * all that follow it, which leaves kvmalloc() no second way. Each time the
- * step must be refused (ENOMEM, EIO) and have changed nothing, or be done and undone.
- * Of allocations behind the 40th that come from where others came from before, as in a
- * loop, more and more are left out; but none beside one from elsewhere, and none at
- * LEVEL=full. Where from, the stack in the kernel log tells. What asks with __GFP_NOWARN,
- * most of what our own functions ask for, is not there: it is all taken for one place,
- * and behind the 40th up to 15 in a row are left out, of several places.
+ * all that follow it, which leaves kvmalloc() no second way; in steps that grow. Each
+ * time the step must be refused (ENOMEM, EIO) and have changed nothing, or be done and
+ * undone. Of allocations behind the 40th that come from where others came from before,
+ * as in a loop, more and more are left out; but none beside one from elsewhere, and none
+ * at LEVEL=full. Where from, the stack in the kernel log tells. What asks with
+ * __GFP_NOWARN, most of what our own functions ask for, is not there: it is all taken
+ * for one place, and behind the 40th up to 15 in a row are left out, of several places.
  *
  * Steps are create, load <start> <len> <target> <params>, suspend, resume, clear,
  * remove and message <words>; undo has any number of them, with ; between. For io
@@ -116,10 +116,14 @@ static void make_it_fail(bool on)
 	put(disk ? path : "/proc/self/make-it-fail", "%d", on);
 }
 
-/* Of both allocators, all that this task asks for after so many bytes; or none. */
-static void fail_after(bool on, unsigned long bytes)
+/*
+ * Of both allocators, all that this task asks for after so many bytes of objects, and
+ * so many pages; or none.
+ */
+static void fail_after(bool on, unsigned long bytes, unsigned long pages)
 {
 	static const char *const allocators[] = { "failslab", "fail_page_alloc" };
+	const unsigned long spaces[] = { bytes, pages };
 
 	if (!on)
 		make_it_fail(false);
@@ -130,7 +134,7 @@ static void fail_after(bool on, unsigned long bytes)
 		strcpy(path + len, "task-filter");
 		put(path, on ? "Y" : "N");
 		strcpy(path + len, "space");
-		put(path, "%lu", bytes);
+		put(path, "%lu", spaces[i]);
 		strcpy(path + len, "times");
 		put(path, on ? "-1" : "0");
 		strcpy(path + len, "probability");
@@ -141,6 +145,10 @@ static void fail_after(bool on, unsigned long bytes)
 }
 
 /*
+ * Of memory that fails for ever, pages end long before objects do: what is too large for
+ * an object must be asked for while only those are left, and have it neither in one piece
+ * nor page by page.
+ *
  * The kernel counts requests while it may fail one, and fails those whose number is a
  * multiple of the interval. We know where it stands, and choose the interval so that
  * the n-th from here is the first multiple. With an interval of one it does not count,
@@ -150,7 +158,7 @@ static void arm(unsigned long n)
 {
 	if (!disk) {
 		if (forever)
-			fail_after(true, n * 64);
+			fail_after(true, n * 64, n / 16);
 		else
 			set_nth(n);
 		return;
@@ -183,7 +191,7 @@ static bool disarm(unsigned long n, int r)
 	bool hit;
 
 	if (!disk && forever) {
-		fail_after(false, 0);
+		fail_after(false, 0, 0);
 		return r;
 	}
 	if (!disk) {
