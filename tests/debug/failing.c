@@ -400,6 +400,20 @@ static unsigned long next(unsigned long n, bool hit)
 	return n + stride;
 }
 
+/* What always asks for memory; not each resume does. */
+static bool wants_memory(const char *what)
+{
+	static const char *const whats[] = {
+		"load", "message add_remap", "message remove_remap", "message migrate",
+		"message scrub start",
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(whats); i++)
+		if (!strncmp(what, whats[i], strlen(whats[i])))
+			return true;
+	return false;
+}
+
 static void each(const char *undo_steps, const char *what)
 {
 	char *before = malloc(STATE_ROOM), *after = malloc(STATE_ROOM);
@@ -449,8 +463,8 @@ static void each(const char *undo_steps, const char *what)
 		else
 			n = next(n, hit);
 	}
-	if (disk && !refused && !saved)
-		die("not one request failed");
+	if (!refused && !saved && (disk || (!forever && wants_memory(what))))
+		die("not one %s failed", disk ? "request" : "allocation");
 	printf("%u failed", refused + saved);
 	if (nr_sites)
 		printf(" in %u places", nr_sites);
