@@ -28,7 +28,7 @@ half_fails()
 	echo $failures >$fault/times
 	echo 50 >$fault/probability
 	defer sh -c "echo N >$fault/cache-filter; echo Y >$fault/ignore-gfp-wait
-		for i in ${caches[*]}; do echo 0 >\$i/failslab; done"
+		for i in ${caches[*]}; do [ ! -d \$i ] || echo 0 >\$i/failslab; done"
 	defer memory_is_back
 }
 
@@ -42,6 +42,37 @@ half_of_pages_fail()
 	echo 1 >$pages/interval
 	echo -1 >$pages/times
 	echo 50 >$pages/probability
+	defer memory_is_back
+}
+
+# half_of_ours_fails: of all that is asked for with a function of ours on the stack, in a
+# worker or not, and by who may wait. Only where the kernel looks at stacks.
+half_of_ours_fails()
+{
+	local f
+	# name size users by state address
+	# shellcheck disable=SC2046 # words
+	set -- $(grep '^dm_remap_v4 ' /proc/modules)
+	echo N >$fault/cache-filter
+	echo N >$pages/ignore-gfp-highmem
+	for f in $fault $pages; do
+		echo 0 >"$f/verbose"
+		echo N >"$f/ignore-gfp-wait"
+		echo N >"$f/task-filter"
+		echo 32 >"$f/stacktrace-depth"
+		printf '%#x' $(($6)) >"$f/require-start"
+		printf '%#x' $(($6 + $2)) >"$f/require-end"
+		echo 1 >"$f/interval"
+		echo $failures >"$f/times"
+		echo 50 >"$f/probability"
+	done
+	echo 0 >$pages/min-order
+	defer sh -c "echo Y >$pages/ignore-gfp-highmem
+		for f in $fault $pages; do
+			echo Y >\$f/ignore-gfp-wait
+			echo 0 >\$f/require-start
+			echo 0xffffffffffffffff >\$f/require-end
+		done"
 	defer memory_is_back
 }
 
