@@ -323,7 +323,7 @@ static void dmr_fit_entry(const struct dmr_table *t, struct dmr_remap *remap,
 {
 	struct dmr_fit *fit = context;
 
-	if (remap->ext.flags & DMR_HOLE)
+	if (READ_ONCE(remap->ext.flags) & DMR_HOLE)
 		return;
 	if (dmr_remap_end(remap) > fit->u->len)
 		fit->misfit = "Target length cuts off a remap";
@@ -448,7 +448,7 @@ bool dmr_core_settle_spare(struct dmr_user *u)
 	moved = dmr_map_of(u->core)->bdev == u->joining;
 	rcu_read_unlock();
 	if (moved)
-		u->spare = u->joining;
+		WRITE_ONCE(u->spare, u->joining);
 	mutex_unlock(&users_lock);
 	return moved;
 }
@@ -605,7 +605,7 @@ int dmr_core_apply(struct dmr_user *u)
 	int r;
 
 	/* What `set` has changed since then holds. */
-	if (core->in_force == u)
+	if (READ_ONCE(core->in_force) == u)
 		return dmr_persist_again(core);
 
 	mutex_lock(&core->change);

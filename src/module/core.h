@@ -514,7 +514,7 @@ static inline u64 dmr_user_spare_first(const struct dmr_user *u)
 /* Room on the spare: whole blocks of main, or what is left could not be used. */
 static inline u64 dmr_user_spare_size(const struct dmr_user *u)
 {
-	return round_down(bdev_nr_sectors(u->spare), dmr_user_block(u));
+	return round_down(bdev_nr_sectors(READ_ONCE(u->spare)), dmr_user_block(u));
 }
 
 /* The spare_low of a table, as `set` left it if it is in force. Context: any. */

@@ -131,7 +131,7 @@ static void dmr_write_mend(struct dmr_narrow *n)
 	n->bad = n->at;
 	/* That was no time of the medium's. */
 	if (n->moves)
-		n->deadline = jiffies + n->core->budget * HZ;
+		n->deadline = jiffies + READ_ONCE(n->core->budget) * HZ;
 	n->moves = false;
 }
 
@@ -345,7 +345,7 @@ static void dmr_fault_work(struct work_struct *work)
 		.bad = f->iter.bi_sector,
 		.error = f->status,
 		.failed = f->state != DMR_FAULT_CARE,
-		.deadline = jiffies + f->core->budget * HZ,
+		.deadline = jiffies + READ_ONCE(f->core->budget) * HZ,
 	};
 
 	bio->bi_iter = f->iter;

@@ -23,14 +23,18 @@ int dmr_batch_push(struct dmr_batch *batch, struct dmr_remap *remap)
 		batch->remaps = remaps;
 		batch->room = room;
 	}
-	batch->remaps[batch->nr++] = remap;
+	batch->remaps[batch->nr] = remap;
+	/* That of core->taken is read without a lock (fault.c). */
+	WRITE_ONCE(batch->nr, batch->nr + 1);
 	return 0;
 }
 
 void dmr_batch_free(struct dmr_batch *batch)
 {
-	while (batch->nr)
-		dmr_remap_free(batch->remaps[--batch->nr]);
+	while (batch->nr) {
+		WRITE_ONCE(batch->nr, batch->nr - 1);
+		dmr_remap_free(batch->remaps[batch->nr]);
+	}
 }
 
 void dmr_batch_exit(struct dmr_batch *batch)
@@ -218,7 +222,8 @@ void dmr_part_init(struct dmr_remap *part, const struct dmr_remap *remap, u64 fr
 		   u64 to)
 {
 	part->start = from;
-	part->ext.start = remap->ext.start;
+	/* A write may be on its way to what an add has taken, and say that it can be read. */
+	part->ext.start = READ_ONCE(remap->ext.start);
 	if (!(remap->ext.flags & DMR_HOLE))
 		part->ext.start += from - remap->start;
 	part->ext.len = to - from;
@@ -496,5 +501,5 @@ void dmr_asides_free(struct dmr_map *map)
 		dmr_remap_free(remap);
 	}
 	map->nr_aside = 0;
-	map->aside = 0;
+	WRITE_ONCE(map->aside, 0);
 }

@@ -386,7 +386,8 @@ static const char *dmr_query_run(struct dmr_core *core, u64 start, u64 end, u64 
 	if (run.remap) {
 		u8 flags = READ_ONCE(run.remap->ext.flags);
 
-		*spare = run.remap->ext.start + (start - run.remap->start);
+		/* Of a hole it is a time, and changes. */
+		*spare = READ_ONCE(run.remap->ext.start) + (start - run.remap->start);
 		if (!(flags & (DMR_ADDING | DMR_HOLE)))
 			how = flags & DMR_LOST ? "lost" : "spare";
 	}
@@ -449,7 +450,7 @@ static bool dmr_list_next(struct dmr_core *core, const struct dmr_listing *what,
 		remap = dmr_table_next(&dmr_map_of(core)->table, *from);
 		if (remap) {
 			row[0] = remap->start;
-			row[1] = remap->ext.start;
+			row[1] = READ_ONCE(remap->ext.start);
 			row[2] = remap->ext.len;
 			*flags = READ_ONCE(remap->ext.flags);
 			listed = !(*flags & what->not) && (!what->of || *flags & what->of);
@@ -820,7 +821,8 @@ static int dmr_scrub(struct dmr_core *core, struct dmr_call *call)
 		return dmr_refuse(core, -EINVAL, "scrub does not know the word '" DMR_WORD "'",
 				  call->argv[call->argc > 1]);
 	r = dmr_scrub_stop(core);
-	return r ? r : dmr_reply(call, "scrub stopped at %llu", core->scrub.at);
+	return r ? r : dmr_reply(call, "scrub stopped at %llu",
+				 READ_ONCE(core->scrub.at));
 }
 
 /* The glue has opened the device that the argument names. */

@@ -96,8 +96,8 @@ static void dmr_super_take(struct dmr_meta *m, const struct dmr_super *super)
 			struct dmr_extent *area = &m->areas[c][h];
 
 			area->start = le64_to_cpu(super->areas[c][h].start);
-			area->len = le64_to_cpu(super->areas[c][h].blocks) *
-				    DMR_BLOCK_SECTORS;
+			WRITE_ONCE(area->len, le64_to_cpu(super->areas[c][h].blocks) *
+					      DMR_BLOCK_SECTORS);
 		}
 	memcpy(m->main_id, super->main_id, sizeof(super->main_id));
 	m->main_id[DMR_MAIN_ID_SIZE] = '\0';
@@ -153,18 +153,18 @@ static const struct dmr_super *dmr_super_find(struct dmr_meta *m)
 	u64 one, two;
 
 	if (!dmr_super_read(m, 0, first)) {
-		m->super_bad = BIT(0);
+		WRITE_ONCE(m->super_bad, BIT(0));
 		return dmr_super_search(m, second) ? second : NULL;
 	}
 	if (!dmr_super_read(m, le64_to_cpu(first->backup), second) ||
 	    memcmp(first->uuid, second->uuid, sizeof(first->uuid))) {
-		m->super_bad = BIT(1);
+		WRITE_ONCE(m->super_bad, BIT(1));
 		return first;
 	}
 	one = le64_to_cpu(first->generation);
 	two = le64_to_cpu(second->generation);
 	/* However often they were written. */
-	m->super_bad = one == two ? 0 : (s64)(two - one) > 0 ? BIT(0) : BIT(1);
+	WRITE_ONCE(m->super_bad, one == two ? 0 : (s64)(two - one) > 0 ? BIT(0) : BIT(1));
 	return m->super_bad == BIT(0) ? second : first;
 }
 
@@ -433,7 +433,7 @@ static int dmr_half_move(struct dmr_meta *m, unsigned int copies, unsigned int h
 		m->ops->give(m, &fresh[c]);
 		m->ops->give(m, &m->areas[c][half]);
 		m->areas[c][half].start = fresh[c].start;
-		m->areas[c][half].len = fresh[c].len;
+		WRITE_ONCE(m->areas[c][half].len, fresh[c].len);
 		m->ops->take(m, &m->areas[c][half]);
 	}
 	/* Before anything is there, or an old superblock would hide it. */
@@ -910,7 +910,7 @@ static int dmr_take_areas(struct dmr_meta *m)
 	int r;
 
 	m->second.start = m->backup;
-	m->second.len = DMR_BLOCK_SECTORS;
+	WRITE_ONCE(m->second.len, DMR_BLOCK_SECTORS);
 	r = m->ops->take(m, &m->second);
 	for (unsigned int i = 0; i < DMR_COPIES * DMR_HALVES && !r; i++)
 		r = m->ops->take(m, &m->areas[i / DMR_HALVES][i % DMR_HALVES]);
@@ -928,9 +928,9 @@ int dmr_meta_find(struct dmr_meta *m)
 	m->seq = scan.end;
 	m->records = scan.records;
 	m->prev = scan.prev;
-	m->log_bad = scan.lacking | m->stale;
+	WRITE_ONCE(m->log_bad, scan.lacking | m->stale);
 	m->torn = scan.torn;
-	m->doubt = false;
+	WRITE_ONCE(m->doubt, false);
 	return 0;
 }
 
@@ -966,7 +966,7 @@ int dmr_meta_recover(struct dmr_meta *m)
 		return dmr_half_begin(m, 1);
 	/* Where it cannot be mended in place a new half is begun. */
 	if (m->log_bad && !m->stale && !dmr_replay(m, false, dmr_replay_mend))
-		m->log_bad = 0;
+		WRITE_ONCE(m->log_bad, 0);
 	if (m->log_bad || m->torn)
 		return dmr_half_begin(m, 1);
 	/* Durable: it flushes what was mended, too. */
@@ -1062,7 +1062,7 @@ static int dmr_layout(struct dmr_meta *m)
 		for (unsigned int h = 0; h < DMR_HALVES; h++) {
 			m->areas[c][h].start = (c ? m->backup : 0) +
 					       unit + h * half;
-			m->areas[c][h].len = half;
+			WRITE_ONCE(m->areas[c][h].len, half);
 		}
 	if (unit + DMR_HALVES * half > m->backup ||
 	    m->backup + unit + DMR_HALVES * half > m->size)
@@ -1084,7 +1084,7 @@ int dmr_meta_format(struct dmr_meta *m)
 	m->generation = 0;
 	m->floor = 1;
 	m->stale = 0;
-	m->log_bad = 0;
+	WRITE_ONCE(m->log_bad, 0);
 	m->torn = false;
 	m->half = 0;
 	m->epoch = 1;
@@ -1098,7 +1098,7 @@ int dmr_meta_format(struct dmr_meta *m)
 		return -EIO;
 	m->seq = m->writer.seq;
 	m->prev = m->writer.prev;
-	m->doubt = false;
+	WRITE_ONCE(m->doubt, false);
 	/* With the first it is done. */
 	dmr_supers_write(m);
 	return m->super_bad ? -EIO : 0;

@@ -152,7 +152,7 @@ static int dmr_persist_each(struct dmr_meta *m, dmr_change_fn fn)
 		r = fn(m, &change);
 		cond_resched();
 	}
-	if (!r && core->scrub.rate) {
+	if (!r && READ_ONCE(core->scrub.rate)) {
 		dmr_change_scrub(&change, core);
 		r = fn(m, &change);
 	}
@@ -344,10 +344,11 @@ static int dmr_replay_scrub(struct dmr_core *core, const struct dmr_change *chan
 {
 	if (change->len > DMR_SCRUB_RATE_MAX)
 		return -EUCLEAN;
-	core->scrub.at = change->main;
+	/* Nobody scrubs, but `stats` may be asking. */
+	WRITE_ONCE(core->scrub.at, change->main);
 	core->scrub.marked = change->main;
-	core->scrub.to = change->spare;
-	core->scrub.rate = dmr_scrub_ready(core) ? change->len : 0;
+	WRITE_ONCE(core->scrub.to, change->spare);
+	WRITE_ONCE(core->scrub.rate, dmr_scrub_ready(core) ? change->len : 0);
 	return 0;
 }
 
@@ -494,7 +495,8 @@ int dmr_persist_check(struct dmr_core *core, const struct dmr_user *u, char **er
 	if (READ_ONCE(core->loaded)) {
 		*error = "Option format while the device is in use";
 		rcu_read_lock();
-		r = u->format ? -EBUSY : dmr_persist_suits(core, u, error);
+		/* Advice, while a resume may be changing it: who resumes this one looks again. */
+		r = u->format ? -EBUSY : data_race(dmr_persist_suits(core, u, error));
 		rcu_read_unlock();
 		return r;
 	}
@@ -515,7 +517,7 @@ static void dmr_persist_drop(struct dmr_core *core)
 
 	/* Before the nodes of others are used for a link. */
 	dmr_asides_free(map);
-	core->scrub.rate = 0;
+	WRITE_ONCE(core->scrub.rate, 0);
 	while ((remap = dmr_next(map, from))) {
 		from = dmr_remap_end(remap);
 		dmr_map_remove(map, remap);

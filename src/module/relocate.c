@@ -229,7 +229,8 @@ void dmr_move_end(struct dmr_core *core)
 
 	spin_lock_irq(&m->lock);
 	m->active = false;
-	m->held = false;
+	/* Who has seen a flag of the move may still be looking. */
+	WRITE_ONCE(m->held, false);
 	m->lost = NULL;
 	m->nr_lost = 0;
 	m->lost_room = 0;
@@ -605,7 +606,8 @@ static int dmr_lost_settle(struct dmr_core *core)
 	for (size_t i = 0; i < m->nr_lost; i++)
 		if (!(m->lost[i] & DMR_REWRITTEN))
 			m->lost[nr++] = m->lost[i];
-	m->nr_lost = nr;
+	/* No write of the move is on its way; one of a migration looks, and leaves it at that. */
+	WRITE_ONCE(m->nr_lost, nr);
 	return 0;
 }
 
@@ -745,7 +747,9 @@ static void dmr_taken_free(struct dmr_core *core)
 {
 	dmr_batch_free(&core->taken);
 	dmr_batch_exit(&core->taken);
-	core->taken = (struct dmr_batch) {};
+	/* There are none left: who has failed may be reading how many (fault.c). */
+	core->taken.remaps = NULL;
+	core->taken.room = 0;
 	dmr_core_counted(core);
 }
 

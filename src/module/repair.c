@@ -196,7 +196,7 @@ bool dmr_repair_streak(struct dmr_core *core)
 	/* Whoever fails must not wait for a verb; there will be another block. */
 	if (!mutex_trylock(&core->change))
 		return false;
-	dead = !core->stop && !dmr_main_alive(core);
+	dead = !READ_ONCE(core->stop) && !dmr_main_alive(core);
 	if (dead)
 		dmr_trip(core);
 	atomic_set(&core->streak, 0);
@@ -894,10 +894,13 @@ void dmr_repair_note(struct dmr_core *core, u64 from, u64 to, bool weak)
 
 	spin_lock(&core->note_lock);
 	note = core->nr_notes ? &core->notes[core->nr_notes - 1] : NULL;
-	if (note && note->weak == weak && note->to == from)
+	if (note && note->weak == weak && note->to == from) {
 		note->to = to;
-	else if (core->nr_notes < DMR_NR_NOTES)
-		core->notes[core->nr_notes++] = (struct dmr_note) { from, to, weak };
+	} else if (core->nr_notes < DMR_NR_NOTES) {
+		core->notes[core->nr_notes] = (struct dmr_note) { from, to, weak };
+		/* dmr_note_work() looks without the lock whether there are any. */
+		WRITE_ONCE(core->nr_notes, core->nr_notes + 1);
+	}
 	/* Else the next failed read will tell again. */
 	spin_unlock(&core->note_lock);
 	queue_work(core->mender, &core->note_work);
@@ -909,8 +912,10 @@ static bool dmr_note_take(struct dmr_core *core, struct dmr_note *note)
 
 	spin_lock(&core->note_lock);
 	any = core->nr_notes;
-	if (any)
-		*note = core->notes[--core->nr_notes];
+	if (any) {
+		WRITE_ONCE(core->nr_notes, core->nr_notes - 1);
+		*note = core->notes[core->nr_notes];
+	}
 	spin_unlock(&core->note_lock);
 	return any;
 }
@@ -1189,7 +1194,7 @@ void dmr_repair_forget(struct dmr_core *core, bool main)
 
 	core->forgotten++;
 	spin_lock(&core->note_lock);
-	core->nr_notes = 0;
+	WRITE_ONCE(core->nr_notes, 0);
 	spin_unlock(&core->note_lock);
 	for (u64 from = 0; (hole = dmr_next_hole(map, from)); from = dmr_remap_end(hole))
 		if (main || !dmr_hole_void(hole))

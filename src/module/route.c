@@ -352,10 +352,11 @@ static void dmr_dual_end(struct bio *bio)
 	if (ours || (m->committed && !old->mirror) || dmr_cannot_zero(bio))
 		dmr_parent_error(parent, bio->bi_status);
 	else if (bio->bi_status && old->mirror)
-		core->next_error = bio->bi_status;
+		WRITE_ONCE(core->next_error, bio->bi_status);
 	else if (bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
 		m->error = bio->bi_status;
-	else if (m->nr_lost && !old->mirror && !bio->bi_status && bio_op(bio) != REQ_OP_DISCARD)
+	else if (READ_ONCE(m->nr_lost) && !old->mirror && !bio->bi_status &&
+		 bio_op(bio) != REQ_OP_DISCARD)
 		dmr_rewritten(m, old->span.from, old->span.to);
 	last = atomic_dec_and_test(&old->left);
 	if (last)

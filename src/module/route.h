@@ -83,7 +83,8 @@ static inline void dmr_route(const struct dmr_map *map, enum req_op op, u64 star
 	}
 
 	route->side = DMR_SPARE;
-	route->spare = run.remap->ext.start + (start - run.remap->start);
+	/* Of a hole it is a time, and changes. */
+	route->spare = READ_ONCE(run.remap->ext.start) + (start - run.remap->start);
 	/* Pairs with the release of whoever set them: the move was set up before. */
 	flags = smp_load_acquire(&run.remap->ext.flags);
 	if (unlikely(flags || op == REQ_OP_DISCARD))

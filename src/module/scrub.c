@@ -154,7 +154,7 @@ static void dmr_scrub_mark(struct dmr_core *core)
 
 	dmr_change_lock(core);
 	/* Not behind a suspend: the spare may be somebody else's then. */
-	if (!core->stop && !core->readonly && !dmr_persist_settle(core) &&
+	if (!READ_ONCE(core->stop) && !core->readonly && !dmr_persist_settle(core) &&
 	    !dmr_persist_scrub(core))
 		core->scrub.marked = core->scrub.at;
 	dmr_core_notice(core);
@@ -184,13 +184,14 @@ static void dmr_scrub_work(struct work_struct *work)
 	/* Takes the change lock, within which the other one is. */
 	if (atomic_read(&core->streak) >= DMR_SCRUB_STREAK && dmr_repair_streak(core)) {
 		mutex_lock(&core->scrub.lock);
-		over |= core->scrub.rate;
+		/* A stop that could not be written down puts it back without the lock. */
+		over |= READ_ONCE(core->scrub.rate);
 		WRITE_ONCE(core->scrub.rate, 0);
 		mutex_unlock(&core->scrub.lock);
 	}
 	if (over) {
 		DMINFO("%s: scrub ended at main sector %llu", dm_device_name(core->md),
-		       core->scrub.at);
+		       READ_ONCE(core->scrub.at));
 		dmr_count(core, DMR_STAT_SCRUBS, 1);
 	}
 	if (over || mark)

@@ -149,7 +149,7 @@ void dmr_spare_extend(struct dmr_spare *sp, u64 size)
 {
 	u64 more = size - sp->end.start;
 
-	sp->end.start = size;
+	WRITE_ONCE(sp->end.start, size);
 	sp->end.gap += more;
 	WRITE_ONCE(sp->free, sp->free + more);
 }

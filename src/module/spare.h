@@ -45,13 +45,13 @@ void dmr_spare_init(struct dmr_spare *sp, u64 first, u64 size);
 /* Sectors in all. Context: any. */
 static inline u64 dmr_spare_size(const struct dmr_spare *sp)
 {
-	return sp->end.start;
+	return READ_ONCE(sp->end.start);
 }
 
 /* Sectors that may be handed out. Context: any. */
 static inline u64 dmr_spare_room(const struct dmr_spare *sp)
 {
-	return sp->end.start - sp->head.len;
+	return READ_ONCE(sp->end.start) - sp->head.len;
 }
 
 /**

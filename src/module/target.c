@@ -464,7 +464,7 @@ static void dmr_table_line(struct dmr_target *t, char *result, unsigned int maxl
 			  2 * !!t->user.main_id[0] + 2 * (low != DMR_LOW_DEFAULT);
 	size_t sz = 0;
 
-	DMEMIT("%s %s", t->main->name, t->spare->name);
+	DMEMIT("%s %s", t->main->name, READ_ONCE(t->spare)->name);
 	if (nr)
 		DMEMIT(" %u", nr);
 	if (manual)
@@ -493,7 +493,7 @@ static void dmr_status_line(struct dm_target *ti, status_type_t type,
 	case STATUSTYPE_IMA:
 		DMEMIT_TARGET_NAME_VERSION(ti->type);
 		DMEMIT(",main_device=%s,spare_device=%s;", t->main->name,
-		       t->spare->name);
+		       READ_ONCE(t->spare)->name);
 		break;
 	}
 }
@@ -522,7 +522,8 @@ static int dmr_migrate_to(struct dm_target *ti, struct dm_dev *spare,
 {
 	struct dmr_target *t = ti->private;
 	struct dmr_core *core = t->user.core;
-	struct dmr_user to = t->user;
+	/* Its place among the tables is nothing to this one. */
+	struct dmr_user to = data_race(t->user);
 	char *unfit;
 	int r;
 
@@ -600,7 +601,7 @@ static int dmr_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn 
 
 	r = fn(ti, t->main, 0, ti->len, data);
 	if (!r)
-		r = fn(ti, t->spare, 0, dmr_user_spare_size(&t->user), data);
+		r = fn(ti, READ_ONCE(t->spare), 0, dmr_user_spare_size(&t->user), data);
 	return r;
 }
 
