@@ -73,12 +73,18 @@ static struct dmr_extent *dmr_spare_from(const struct dmr_spare *sp, u64 sector)
 
 void dmr_spare_init(struct dmr_spare *sp, u64 first, u64 size)
 {
-	*sp = (struct dmr_spare) {
-		.used = RB_ROOT,
-		.head = { .start = 0, .len = first },
-		.end = { .start = size, .gap = size - first },
-		.free = size - first,
-	};
+	/* It may be one in use, and who asks how large it is has no lock: no other values. */
+	WRITE_ONCE(sp->head.len, first);
+	WRITE_ONCE(sp->end.start, size);
+	WRITE_ONCE(sp->free, size - first);
+	sp->head.start = 0;
+	sp->head.gap = 0;
+	sp->head.flags = 0;
+	sp->end.len = 0;
+	sp->end.gap = size - first;
+	sp->end.flags = 0;
+	sp->end.max_gap = 0;
+	sp->used = RB_ROOT;
 	rb_link_node(&sp->end.node, NULL, &sp->used.rb_node);
 	rb_insert_augmented(&sp->end.node, &sp->used, &dmr_gap_callbacks);
 	dmr_spare_link(sp, &sp->head, &sp->end);

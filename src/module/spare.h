@@ -51,7 +51,7 @@ static inline u64 dmr_spare_size(const struct dmr_spare *sp)
 /* Sectors that may be handed out. Context: any. */
 static inline u64 dmr_spare_room(const struct dmr_spare *sp)
 {
-	return READ_ONCE(sp->end.start) - sp->head.len;
+	return READ_ONCE(sp->end.start) - READ_ONCE(sp->head.len);
 }
 
 /**
