@@ -17,7 +17,8 @@ log_start()
 	dmesg | grep -qF "$looked_at" || echo "$looked_at" >/dev/kmsg
 }
 
-# log_new: what was logged since; 1 when it cannot tell, for the log was too small
+# log_new: what was logged since; 1 when it was more than the log has room for, and only
+# the end of it is there
 log_new()
 {
 	echo "$looked_at" >/dev/kmsg
@@ -25,9 +26,8 @@ log_new()
 	index($0, mark) { from = to; to = NR }
 	{ line[NR] = $0 }
 	END {
-		if (!from)
-			exit 1
 		for (i = from + 1; i < to; i++)
 			print line[i]
+		exit !from
 	}'
 }
