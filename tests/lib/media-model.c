@@ -487,8 +487,9 @@ int main(int argc, char **argv)
 		if (op % 256 == 0)
 			make_room();
 	}
-	for (u64 at = 0; at < MAIN_SECTORS; at++)
-		do_read(at, 1);
+	/* Most can be read together: one by one takes longer than all else. */
+	for (u64 at = 0; at < MAIN_SECTORS; at += 16)
+		do_read(at, 16);
 	must("stats", send_words(&reply, "stats"));
 	printf("# %llu read errors\n", (unsigned long long)read_errors);
 	for (; *reply; reply = strchr(reply, '\n') + 1)
